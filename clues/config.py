@@ -1,0 +1,415 @@
+"""The configuration: frozen, made once in the application's initializer or from the environment.
+
+`configure` sets the one process-wide default; everything below the edge takes a `Settings` as a parameter.
+
+Environment, read by `configure` for what the call leaves out:
+
+=========================  ==========================================================================================
+``CLUES_PUBLISHERS``       comma-separated URLs: ``stdout://``, ``log:///var/log/clues.log``, ``noop://``; several are
+                           put under one CompositePublisher
+``CLUES_REDACT``           comma-separated words that make a key a secret's name, besides the built-in ones; ``off``
+                           switches redaction off
+``CLUES_MAX_ARGS_BYTES``   the largest encoded size of the args in an event (2048)
+``CLUES_MAX_METADATA_BYTES``  of the user's metadata (8192)
+``CLUES_MAX_MESSAGE_BYTES``   of an error's message (2048)
+``CLUES_MAX_BACKTRACE_BYTES`` of a backtrace (8192)
+``CLUES_ADOPT_UNSTAMPED``  ``true``: jobs that were enqueued without clues get events too, from dequeued on
+``CLUES_HOSTNAME``         the host's name in events, instead of the system's
+=========================  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from clues.errors import ConfigError
+from clues.event import Event, Marshaller, Publisher, Sampler, json_encoder, marshal
+from clues.faults import Faults, say
+from clues.metadata import new_hash
+from clues.sanitize import SECRET_WORDS, Limits, Sanitizer
+
+Item = MutableMapping[str, Any]
+"""A job as it goes into a queue: ``{"class": ..., "args": [...], "clues_metadata": {...}}``."""
+
+ItemPreprocessor = Callable[[str, Item], object]
+"""``(queue, item)``; adds to ``item["clues_metadata"]`` when the job is enqueued. What it returns is not looked at."""
+
+PublisherLike = Publisher | Callable[[Event], object]
+
+KNOWN_VARIABLES = {
+    "CLUES_PUBLISHERS",
+    "CLUES_REDACT",
+    "CLUES_MAX_ARGS_BYTES",
+    "CLUES_MAX_METADATA_BYTES",
+    "CLUES_MAX_MESSAGE_BYTES",
+    "CLUES_MAX_BACKTRACE_BYTES",
+    "CLUES_ADOPT_UNSTAMPED",
+    "CLUES_HOSTNAME",
+    "CLUES_REQUIRE",
+    "CLUES_REDIS_SERVER",
+}
+SMALLEST_CAP = 64
+
+
+class Propagator(Protocol):
+    """Carries a trace's context in items."""
+
+    def inject(self, item: Item) -> None:
+        """Write the current context into an item that is about to be enqueued."""
+
+    def activate(self, item: Mapping[str, Any]) -> AbstractContextManager[object]:
+        """Make the item's context the current one, around perform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All that was configured.
+
+    Attributes:
+        publisher: who gets the events.
+        item_preprocessors: run in order on each item that is enqueued.
+        marshaller: the user's own spelling of a line for direct publishers, or None for the standard line.
+        sanitizer: redaction and caps.
+        adopt_unstamped: whether jobs enqueued without clues get events from dequeued on.
+        hostname: this host's name in events.
+        propagator: carries trace context, or None.
+        samplers: offer states, such as queue depth.
+        faults: counts what observers got wrong.
+        clock: epoch seconds.
+        monotonic: seconds that never jump, for durations.
+        new_hash: makes a job's hash.
+    """
+
+    publisher: Publisher
+    item_preprocessors: tuple[ItemPreprocessor, ...] = ()
+    marshaller: Marshaller | None = None
+    sanitizer: Sanitizer = field(default_factory=Sanitizer)
+    adopt_unstamped: bool = False
+    hostname: str = field(default_factory=socket.gethostname)
+    propagator: Propagator | None = None
+    samplers: tuple[Sampler, ...] = ()
+    faults: Faults = field(default_factory=Faults)
+    clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    new_hash: Callable[[], str] = new_hash
+
+
+class Settings:
+    """Holds a Config, or None while nothing is configured; job systems look at it once per hook."""
+
+    __slots__ = ("config",)
+
+    def __init__(self, config: Config | None = None) -> None:
+        """Hold a configuration."""
+        self.config = config
+
+
+default = Settings()
+"""The process-wide default that `configure` sets."""
+
+_setting = threading.Lock()
+
+
+def configure(
+    publisher: PublisherLike | None = None,
+    *,
+    item_preprocessor: ItemPreprocessor | Iterable[ItemPreprocessor] | None = None,
+    marshaller: Marshaller | None = None,
+    redact: Iterable[str] | bool | None = None,
+    redact_args: Mapping[str, Collection[int]] | None = None,
+    max_args_bytes: int | None = None,
+    max_metadata_bytes: int | None = None,
+    max_message_bytes: int | None = None,
+    max_backtrace_bytes: int | None = None,
+    adopt_unstamped: bool | None = None,
+    hostname: str | None = None,
+    propagator: Propagator | None = None,
+    samplers: Iterable[Sampler] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """Configure clues for this process, once, in the application's initializer.
+
+    What is left out comes from the environment, then from the defaults. A second call replaces the first's
+    configuration and closes its publisher.
+
+    Args:
+        publisher: who gets the events: a publisher or any callable that takes an `Event`; left out, the publishers
+            that ``CLUES_PUBLISHERS`` names; without those, nobody.
+        item_preprocessor: ``(queue, item)``, one or several, run in order when a job is enqueued.
+        marshaller: ``(event_type, timestamp, queue, metadata, worker_class, args) -> str``, the line as direct
+            publishers write it.
+        redact: further words that make a key a secret's name (`clues.sanitize.SECRET_WORDS` are built in); False
+            switches redaction off.
+        redact_args: positions of secret arguments by job class: ``{"ChargeCard": [1]}``.
+        max_args_bytes: cap on the encoded size of args, in bytes.
+        max_metadata_bytes: cap on the user's metadata, in bytes.
+        max_message_bytes: cap on an error's message, in bytes.
+        max_backtrace_bytes: cap on a backtrace, in bytes; its head and its tail are kept.
+        adopt_unstamped: give jobs that were enqueued without clues events too, from dequeued on.
+        hostname: this host's name in events.
+        propagator: carries trace context in items.
+        samplers: offer states, such as queue depth.
+        environ: where to look for what is left out.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigError: a value is mistaken; the message names it and says what would be right.
+    """
+    given = _Environment(environ)
+    faults = Faults()
+    standard = Limits()
+    config = Config(
+        publisher=as_publisher(publisher) if publisher is not None else given.publisher(),
+        item_preprocessors=_preprocessors(item_preprocessor),
+        marshaller=_guarded(marshaller, faults),
+        sanitizer=Sanitizer(
+            limits=Limits(
+                args=given.cap("CLUES_MAX_ARGS_BYTES", max_args_bytes, standard.args),
+                metadata=given.cap("CLUES_MAX_METADATA_BYTES", max_metadata_bytes, standard.metadata),
+                message=given.cap("CLUES_MAX_MESSAGE_BYTES", max_message_bytes, standard.message),
+                backtrace=given.cap("CLUES_MAX_BACKTRACE_BYTES", max_backtrace_bytes, standard.backtrace),
+            ),
+            words=_secret_words(given.words("CLUES_REDACT") if redact is None else redact),
+            args_of=_positions(redact_args or {}),
+        ),
+        adopt_unstamped=given.flag("CLUES_ADOPT_UNSTAMPED") if adopt_unstamped is None else bool(adopt_unstamped),
+        hostname=hostname or given.text("CLUES_HOSTNAME") or socket.gethostname(),
+        propagator=propagator,
+        samplers=tuple(samplers),
+        faults=faults,
+    )
+    given.warn_of_unknown()
+    json_encoder()  # found now, so that no job waits for the import
+    replace(default, config)
+    return config
+
+
+def configure_from_environment(environ: Mapping[str, str] = os.environ) -> bool:
+    """Configure from the environment alone, unless the application has configured already.
+
+    Job systems call it at their start, so that ``CLUES_PUBLISHERS`` is all that a deployment needs.
+
+    Returns:
+        Whether clues is configured now.
+
+    Raises:
+        ConfigError: a variable's value is mistaken.
+    """
+    if default.config is None and environ.get("CLUES_PUBLISHERS", "").strip():
+        configure(environ=environ)
+    return configured()
+
+
+def configured() -> bool:
+    """Whether clues is configured in this process."""
+    return default.config is not None
+
+
+def reset() -> None:
+    """Close the publisher and be unconfigured again; for tests."""
+    replace(default, None)
+
+
+def replace(settings: Settings, config: Config | None) -> None:
+    """Put another configuration in, then flush and close the publisher that nobody uses any more."""
+    with _setting:
+        old, settings.config = settings.config, config
+    if old is not None and (config is None or config.publisher is not old.publisher):
+        close(old.publisher, old.faults)
+
+
+def close(publisher: Publisher, faults: Faults) -> None:
+    """Close a publisher that can be closed; what it raises is counted."""
+    closing = getattr(publisher, "close", None)
+    if closing is None:
+        return
+    try:
+        closing()
+    except Exception as error:  # noqa: BLE001 - user code
+        faults.report(name_of(publisher), error)
+
+
+class CallablePublisher:
+    """A plain callable as a publisher."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable[[Event], object]) -> None:
+        """Publish by calling."""
+        self.call = call
+
+    def publish(self, event: Event, /) -> None:
+        """Call it with the event."""
+        self.call(event)
+
+
+def as_publisher(given: object) -> Publisher:
+    """A publisher from an object with ``publish``, or from a callable.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if isinstance(given, type):
+        msg = f"publisher is the class {given.__name__}; pass an instance: {given.__name__}(…)"
+        raise ConfigError(msg)
+    if isinstance(given, Publisher):
+        return given
+    if callable(given):
+        return CallablePublisher(given)
+    msg = f"publisher must have publish(event) or be a callable that takes an event, not {type(given).__name__}"
+    raise ConfigError(msg)
+
+
+def name_of(publisher: object) -> str:
+    """A publisher's or preprocessor's name in reports: its class, or its function."""
+    named = publisher.call if isinstance(publisher, CallablePublisher) else publisher
+    return getattr(named, "__qualname__", None) or type(named).__name__
+
+
+def publisher_from_url(url: str) -> Publisher:
+    """A publisher by its URL: the scheme names an entry point of the group ``clues.publishers``.
+
+    Raises:
+        ConfigError: no such scheme, or the publisher doesn't like the rest of the URL.
+    """
+    parts = _split(url)
+    point = _publishers_by_scheme().get(parts.scheme)
+    if point is None:
+        known = ", ".join(f"{scheme}://" for scheme in sorted(_publishers_by_scheme()))
+        msg = f"CLUES_PUBLISHERS: no publisher has the scheme {parts.scheme!r}; known are {known}"
+        raise ConfigError(msg)
+    try:
+        return as_publisher(point.load().from_url(parts))
+    except ConfigError:
+        raise
+    except (ValueError, OSError) as error:
+        msg = f"CLUES_PUBLISHERS: {parts.scheme}:// can't be used: {error}"
+        raise ConfigError(msg) from error
+
+
+def _publishers_by_scheme() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group="clues.publishers")}
+
+
+def _split(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    if not parts.scheme or "://" not in url:
+        msg = f"CLUES_PUBLISHERS: {url[:80]!r} is not a URL such as stdout:// or log:///var/log/clues.log"
+        raise ConfigError(msg)
+    return parts
+
+
+def _preprocessors(given: ItemPreprocessor | Iterable[ItemPreprocessor] | None) -> tuple[ItemPreprocessor, ...]:
+    found: tuple[Any, ...] = () if given is None else (given,) if callable(given) else tuple(given)
+    for one in found:
+        if not callable(one):
+            msg = f"item_preprocessor must be a callable (queue, item) or a list of such, not {type(one).__name__}"
+            raise ConfigError(msg)
+    return found
+
+
+def _guarded(marshaller: Marshaller | None, faults: Faults) -> Marshaller | None:
+    """The user's marshaller, but where it fails the standard line is written, and the fault is counted."""
+    if marshaller is None:
+        return None
+    if not callable(marshaller):
+        msg = "marshaller must be a callable (event_type, timestamp, queue, metadata, worker_class, args) -> str"
+        raise ConfigError(msg)
+
+    def guarded(*event: Any) -> str:
+        try:
+            text = marshaller(*event)
+        except Exception as error:  # noqa: BLE001 - user code
+            faults.report("marshaller", error, "the standard line is written instead")
+            return marshal(*event)
+        if isinstance(text, str):
+            return text
+        faults.report("marshaller", TypeError(f"returned {type(text).__name__}, not str"), "the standard line is written")
+        return marshal(*event)
+
+    return guarded
+
+
+def _secret_words(given: Iterable[str] | bool) -> tuple[str, ...]:
+    if given is False:
+        return ()
+    if isinstance(given, str):
+        msg = "redact must be a list of words or a boolean, not one string"
+        raise ConfigError(msg)
+    more = [] if given is True else list(given)
+    if not all(isinstance(word, str) and word.strip() for word in more):
+        msg = f"redact holds words that make a key a secret's name; these are not all words: {more!r}"
+        raise ConfigError(msg)
+    return tuple(dict.fromkeys([*SECRET_WORDS, *(word.strip() for word in more)]))
+
+
+def _positions(given: Mapping[str, Collection[int]]) -> dict[str, frozenset[int]]:
+    try:
+        return {name: frozenset(int(position) for position in positions) for name, positions in given.items()}
+    except (TypeError, ValueError) as error:
+        msg = 'redact_args maps a class to positions of secret args from 0 up, as in {"ChargeCard": [1]}'
+        raise ConfigError(msg) from error
+
+
+class _Environment:
+    """The environment's variables, each checked as it is read."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str:
+        return self._environ.get(name, "").strip()
+
+    def flag(self, name: str) -> bool:
+        found = self.text(name).lower()
+        if found in {"", "0", "false", "no", "off"}:
+            return False
+        if found in {"1", "true", "yes", "on"}:
+            return True
+        msg = f"{name} must be true or false, not {found!r}"
+        raise ConfigError(msg)
+
+    def words(self, name: str) -> list[str] | bool:
+        found = self.text(name)
+        if found.lower() in {"off", "false", "no", "none"}:
+            return False
+        return [word for word in (part.strip() for part in found.split(",")) if word]
+
+    def cap(self, name: str, given: int | None, standard: int) -> int:
+        label = name if given is None else name.removeprefix("CLUES_").lower()
+        value = (self.text(name) or standard) if given is None else given
+        try:
+            size = int(value)
+        except (TypeError, ValueError):
+            size = -1
+        if size < SMALLEST_CAP or isinstance(value, bool):
+            msg = f"{label} must be a number of bytes, at least {SMALLEST_CAP}, not {value!r}"
+            raise ConfigError(msg)
+        return size
+
+    def publisher(self) -> Publisher:
+        urls = [url for url in (part.strip() for part in self.text("CLUES_PUBLISHERS").split(",")) if url]
+        found = [publisher_from_url(url) for url in urls]
+        if len(found) == 1:
+            return found[0]
+        return as_publisher(_publishers_by_scheme()["composite"].load()(*found))
+
+    def warn_of_unknown(self) -> None:
+        for name in self._environ:
+            if name.startswith("CLUES_") and name not in KNOWN_VARIABLES:
+                near = difflib.get_close_matches(name, KNOWN_VARIABLES, n=1)
+                say(logging.WARNING, "%s is no variable of clues%s", name, f"; {near[0]} is" if near else "")
+

@@ -1,0 +1,79 @@
+"""Every exception of clues; the docstring says when it is raised, the message says what to do."""
+
+from __future__ import annotations
+
+
+class CluesError(Exception):
+    """Base of all that clues raises on purpose."""
+
+
+class ConfigError(CluesError, ValueError):
+    """A mistaken setting, in code or in the environment; raised when clues is configured, never later."""
+
+
+class MissingExtraError(CluesError, ImportError):
+    """A part needs a library that an extra brings.
+
+    Attributes:
+        extra: the name to install, as in ``pip install 'clues[<extra>]'``.
+    """
+
+    def __init__(self, part: str, extra: str, library: str) -> None:
+        super().__init__(f"{part} needs {library}: pip install 'clues[{extra}]'")
+        self.extra = extra
+
+
+class EncodeError(CluesError, ValueError):
+    """A job's arguments can't be written as JSON, so the job was not enqueued."""
+
+
+class DecodeError(CluesError, ValueError):
+    """An item from Redis is not JSON, or not a JSON object.
+
+    Attributes:
+        raw: the item's bytes, as they were in Redis.
+    """
+
+    def __init__(self, message: str, raw: bytes) -> None:
+        super().__init__(message)
+        self.raw = raw
+
+
+class NoQueueError(CluesError, ValueError):
+    """A job without a queue was enqueued, or a worker was given no queue."""
+
+
+class NoClassError(CluesError, ValueError):
+    """A job without a class name."""
+
+
+class QueueNameError(CluesError, ValueError):
+    """A queue name that Resque's keys can't hold, such as ``heartbeat`` (design: its worker key would collide)."""
+
+
+class DuplicateJobError(CluesError, ValueError):
+    """Two different jobs were registered under one wire name."""
+
+
+class UnknownJobError(CluesError, LookupError):
+    """An item names a class that no registered job has; names from Redis are never imported."""
+
+
+class DontPerform(CluesError):  # noqa: N818 - Resque's own name (Resque::Job::DontPerform)
+    """Raise it in a ``before_perform`` hook to end the job quietly: processed, not failed."""
+
+
+class ClusterError(CluesError):
+    """Redis Cluster was given: Resque's keys span slots, so it can't serve them."""
+
+
+class RedisVersionError(CluesError):
+    """The Redis server is older than the oldest that clues supports (6.2)."""
+
+
+class DirtyExit(CluesError):  # noqa: N818 - Resque's own name (Resque::DirtyExit)
+    """A job's process ended without ending its job."""
+
+
+class PruneDeadWorkerDirtyExit(DirtyExit):
+    """A worker died without a word while it held a job; another worker found it and failed the job."""

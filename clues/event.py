@@ -1,0 +1,202 @@
+"""The event, its standard line, and what is asked of whoever receives it.
+
+An event is one JSON object on a line, keys in the order of resque-clues (``lib/resque-clues.rb``)::
+
+    {"event_type":…,"timestamp":…,"queue":…,"metadata":{…},"worker_class":…,"args":[…]}
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, Self, runtime_checkable
+
+
+class EventType(StrEnum):
+    """What happened to a job; the values are those of resque-clues."""
+
+    ENQUEUED = "enqueued"
+    DEQUEUED = "dequeued"
+    PERFORM_STARTED = "perform_started"
+    PERFORM_FINISHED = "perform_finished"
+    FAILED = "failed"
+    DESTROYED = "destroyed"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether an attempt of a job ends with this event."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({EventType.PERFORM_FINISHED, EventType.FAILED, EventType.DESTROYED})
+
+Marshaller = Callable[[str, str, str | None, Mapping[str, Any], str | None, Sequence[Any]], str]
+"""``(event_type, timestamp, queue, metadata, worker_class, args) -> str``, as in resque-clues."""
+
+
+@functools.cache
+def json_encoder() -> Callable[[Any], bytes]:
+    """The quickest JSON encoder that is installed: orjson's (``clues[fast]``), else the standard library's.
+
+    Returns:
+        A function from plain JSON values to compact UTF-8 bytes.
+    """
+    try:
+        import orjson  # noqa: PLC0415 - an extra, and `import clues` imports no third-party package
+    except ImportError:
+        encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_last_resort).encode
+        return lambda value: encode(value).encode("utf-8", "backslashreplace")
+    return functools.partial(orjson.dumps, default=_last_resort)
+
+
+def marshal(  # noqa: PLR0917 - the original's signature
+    event_type: str,
+    timestamp: str,
+    queue: str | None,
+    metadata: Mapping[str, Any],
+    worker_class: str | None,
+    args: Sequence[Any],
+) -> str:
+    """The default marshaller: the standard line, without its newline.
+
+    Args:
+        event_type: one of `EventType`.
+        timestamp: ISO 8601, UTC, microseconds.
+        queue: the queue's name.
+        metadata: what is known of the job; system keys begin with ``_``.
+        worker_class: the job's class, as its item names it.
+        args: the job's arguments.
+    """
+    return _encode(event_type, timestamp, queue, metadata, worker_class, args).decode()
+
+
+def _encode(  # noqa: PLR0917
+    event_type: str,
+    timestamp: str,
+    queue: str | None,
+    metadata: Mapping[str, Any],
+    worker_class: str | None,
+    args: Sequence[Any],
+) -> bytes:
+    shape = {
+        "event_type": str(event_type),
+        "timestamp": timestamp,
+        "queue": queue,
+        "metadata": metadata,
+        "worker_class": worker_class,
+        "args": args,
+    }
+    try:
+        return json_encoder()(shape)
+    except (TypeError, ValueError, RecursionError):
+        # Events from Lifecycle are sanitised and never come here; one that was built by hand may.
+        known = {key: str(metadata[key]) for key in ("_event_hash", "_event_id") if key in metadata}
+        shape |= {"metadata": {**known, "_truncated": ["metadata", "args"]}, "args": []}
+        return json.dumps(shape, default=_last_resort).encode()
+
+
+def _last_resort(value: object) -> str:
+    return f"<{type(value).__name__}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one job.
+
+    Attributes:
+        event_type: what happened.
+        timestamp: when; ISO 8601, UTC, microseconds (``2026-11-20T20:59:58.123456Z``).
+        queue: the queue's name.
+        metadata: system keys, which begin with ``_``, and the user's.
+        worker_class: the job's class, as its item names it.
+        args: the job's arguments, redacted and capped.
+        marshaller: the user's own spelling of a line, for direct publishers.
+    """
+
+    event_type: EventType
+    timestamp: str
+    queue: str | None
+    metadata: Mapping[str, Any]
+    worker_class: str | None
+    args: Sequence[Any]
+    marshaller: Marshaller | None = field(default=None, repr=False, compare=False)
+    _line: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    _marshalled: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def line(self) -> bytes:
+        """The standard line in UTF-8, without its newline; encoded once, however many publishers ask."""
+        if self._line is None:
+            object.__setattr__(self, "_line", _encode(*self._fields()))
+        return self._line  # type: ignore[return-value]
+
+    @property
+    def marshalled(self) -> bytes:
+        """What direct publishers write: the user's marshaller's text in UTF-8, else the standard line."""
+        if self.marshaller is None:
+            return self.line
+        if self._marshalled is None:
+            text = self.marshaller(*self._fields())
+            object.__setattr__(self, "_marshalled", text.encode("utf-8", "backslashreplace").rstrip(b"\n"))
+        return self._marshalled  # type: ignore[return-value]
+
+    def _fields(self) -> tuple[str, str, str | None, Mapping[str, Any], str | None, Sequence[Any]]:
+        return self.event_type, self.timestamp, self.queue, self.metadata, self.worker_class, self.args
+
+    @classmethod
+    def from_line(cls, line: bytes | str) -> Self:
+        """Read a standard line back, ours or resque-clues'.
+
+        Raises:
+            ValueError: the line is no event.
+        """
+        try:
+            found = json.loads(line)
+            kind = EventType(found["event_type"])
+            event = cls(kind, found["timestamp"], found["queue"], found["metadata"], found["worker_class"], found["args"])
+        except (KeyError, TypeError, RecursionError) as error:
+            msg = f"not an event: {error!r}"
+            raise ValueError(msg) from error
+        if not (isinstance(event.timestamp, str) and isinstance(event.metadata, dict) and isinstance(event.args, list)):
+            msg = "not an event: timestamp, metadata and args must be a string, an object and an array"
+            raise ValueError(msg)
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A state at one moment, such as a queue's depth.
+
+    Attributes:
+        name: the metric's name, such as ``clues.queue.depth``.
+        value: the number.
+        unit: its unit in UCUM, such as ``s`` or ``{job}``.
+        attributes: bounded labels, such as ``{"queue": "mailers"}``.
+    """
+
+    name: str
+    value: float
+    unit: str = "1"
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """Whoever wants events.
+
+    It may also have ``publish_samples(samples)``, ``companion()`` (a process the master should keep alive),
+    ``flush(timeout) -> bool`` and ``close()``. A plain callable that takes an `Event` is a publisher too.
+    """
+
+    def publish(self, event: Event, /) -> None:
+        """Take one event; raising harms nobody, the seam counts and reports it."""
+
+
+class Sampler(Protocol):
+    """Whoever knows states: queue depth, oldest waiting age, workers alive and busy."""
+
+    def sample(self) -> Iterable[Sample]:
+        """The states as they are now."""

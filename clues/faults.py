@@ -1,0 +1,86 @@
+"""What observers got wrong: counted always, said at most once a minute, never raised."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+log = logging.getLogger("clues")
+
+
+class Faults:
+    """Counts faults by who made them.
+
+    A publisher that raises must not reach the job, and one that raises a thousand times a second must not
+    flood the log either.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, interval: float = 60.0) -> None:
+        """Start with nothing counted.
+
+        Args:
+            clock: seconds, monotonic.
+            interval: seconds between two log lines about the same culprit.
+        """
+        self._clock = clock
+        self._interval = interval
+        self._counts: Counter[str] = Counter()
+        self._silent: Counter[str] = Counter()
+        self._next_say: dict[str, float] = {}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many faults each culprit has made in this process."""
+        with _lock():
+            return dict(self._counts)
+
+    def report(self, culprit: str, error: BaseException, consequence: str = "the job goes on") -> None:
+        """Count a fault, and say it unless the same culprit's was said within the interval."""
+        with _lock():
+            self._counts[culprit] += 1
+            now = self._clock()
+            if now < self._next_say.get(culprit, now):
+                self._silent[culprit] += 1
+                return
+            self._next_say[culprit] = now + self._interval
+            unsaid = self._silent.pop(culprit, 0)
+        more = f" ({unsaid} more since the last report)" if unsaid else ""
+        say(logging.WARNING, "%s: %s; %s%s", culprit, describe(error), consequence, more)
+
+
+def say(level: int, message: str, *args: object) -> None:
+    """Log, and survive a logging handler that raises."""
+    try:
+        log.log(level, message, *args)
+    except Exception:  # noqa: BLE001, S110 - a broken log handler is no reason to harm the job
+        pass
+
+
+def describe(error: BaseException) -> str:
+    """``Type: message`` in one short line, whatever the error's ``__str__`` does."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - users write __str__
+        text = "<message can't be read>"
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+class _ForkSafeLock:
+    """One lock for all faults: they are rare. A forked child gets a new one, for the old may be held for ever."""
+
+    lock = threading.Lock()
+
+    @classmethod
+    def renew(cls) -> None:
+        cls.lock = threading.Lock()
+
+
+def _lock() -> threading.Lock:
+    return _ForkSafeLock.lock
+
+
+os.register_at_fork(after_in_child=_ForkSafeLock.renew)

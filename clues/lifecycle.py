@@ -1,0 +1,397 @@
+"""The one door for job systems: each tells here what happens to its jobs, and never hears an exception back.
+
+The way of a job through it::
+
+    attempt = lifecycle.stamp(queue, item)              # before the push: hash, metadata, preprocessors
+    lifecycle.enqueued(attempt)                         # after the push has succeeded
+    ---
+    attempt = lifecycle.dequeued(queue, item)           # None: the job is worked without events
+    with lifecycle.performing(attempt, queue, item):    # perform_started; clues_metadata is bound
+        perform()
+    lifecycle.perform_finished(attempt)                 # or failed(attempt, failure), once that is committed
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from clues.config import Config, Item, Settings, default, name_of
+from clues.event import Event, EventType
+from clues.metadata import (
+    Failure,
+    event_id,
+    read_attempt,
+    read_enqueued_time,
+    read_hash,
+    timestamp,
+    users_own,
+)
+from clues.runtime import JobContext, current_job
+from clues.sanitize import plain
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+METADATA = "clues_metadata"
+"""The item's key that holds its metadata, as in resque-clues."""
+
+
+class Attempt:
+    """One attempt of one job, as clues knows it. Job systems hold it and hand it back.
+
+    Attributes:
+        queue: the job's queue.
+        worker_class: its class, as the item names it.
+        event_hash: the job's hash, the same through all its attempts.
+        number: which attempt this is, from 1 up.
+        enqueued_time: epoch seconds, or None where nobody knows.
+        elapsed: seconds that perform took on the monotonic clock, None where it has not begun or not ended.
+        ended: whether its terminal event was published.
+    """
+
+    __slots__ = (
+        "args",
+        "carried",
+        "context",
+        "cut",
+        "elapsed",
+        "ended",
+        "enqueued_time",
+        "event_hash",
+        "number",
+        "queue",
+        "times",
+        "worker_class",
+    )
+
+    def __init__(self, config: Config, queue: str, item: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+        """Read an item and its metadata; they are sanitised here once, for all events of the attempt."""
+        sanitizer = config.sanitizer
+        self.queue = sanitizer.name(queue)
+        self.worker_class = sanitizer.name(item.get("class"))
+        self.event_hash = read_hash(known) or config.new_hash()
+        self.number = read_attempt(known)
+        self.enqueued_time = read_enqueued_time(known)
+        self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
+        self.carried, metadata_cut = sanitizer.metadata(users_own(known))
+        self.cut = ["args"] * args_cut + ["metadata"] * metadata_cut
+        self.times: dict[str, Any] = {}
+        self.context: JobContext | None = None
+        self.elapsed: float | None = None
+        self.ended = False
+
+
+def _hook(method: Callable[Concatenate[Lifecycle, Config, P], T]) -> Callable[Concatenate[Lifecycle, P], T | None]:
+    """A method of Lifecycle that does nothing while clues is unconfigured, and whose own errors never reach a job."""
+
+    @functools.wraps(method)
+    def guarded(self: Lifecycle, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        config = self.settings.config
+        if config is None:
+            return None
+        try:
+            return method(self, config, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            config.faults.report("clues", error)
+            return None
+
+    return guarded
+
+
+class Lifecycle:
+    """Turns what a job system tells into events, and gives them to the configured publisher.
+
+    Attributes:
+        settings: where the configuration is looked up, at every call: it may come after the job system.
+    """
+
+    def __init__(self, settings: Settings = default) -> None:
+        """Publish as these settings say."""
+        self.settings = settings
+
+    @_hook
+    def stamp(self, config: Config, queue: str, item: Item, *, preprocess: bool = True) -> Attempt:
+        """Write the metadata into an item that is about to be pushed, and run the item preprocessors.
+
+        An item that has a hash already keeps it, and its attempt's number: it is the same job.
+
+        Args:
+            queue: where it will be pushed.
+            item: ``{"class": …, "args": […]}``; gets ``clues_metadata``.
+            preprocess: whether to run the preprocessors; not for the second attempt of a job.
+
+        Returns:
+            The attempt, for `enqueued`.
+        """
+        before = _metadata_in(item) or {}
+        own = _system_keys(config, before, config.clock())
+        item[METADATA] = own | users_own(before)
+        if preprocess:
+            _preprocess(config, queue, item)
+        found = item.get(METADATA)
+        if not isinstance(found, Mapping):
+            config.faults.report("item preprocessor", TypeError("put something else in clues_metadata's place"))
+            found = before
+        item[METADATA] = own | plain({key: value for key, value in found.items() if key not in own})
+        return Attempt(config, queue, item, item[METADATA])
+
+    @_hook
+    def enqueued(self, config: Config, attempt: Attempt | None) -> None:
+        """The push has succeeded."""
+        if attempt is not None:
+            at = config.clock() if attempt.enqueued_time is None else attempt.enqueued_time
+            self._publish(config, _event(config, attempt, EventType.ENQUEUED, at))
+
+    @_hook
+    def dequeued(self, config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
+        """A worker has taken an item.
+
+        Returns:
+            The attempt, or None for an item that was enqueued without clues and is not adopted: then there are no
+            events, as in resque-clues.
+        """
+        attempt = _recognise(config, queue, item)
+        if attempt is None:
+            return None
+        now = config.clock()
+        if attempt.enqueued_time is not None:
+            waited = now - attempt.enqueued_time
+            attempt.times["_time_in_queue"] = max(waited, 0.0)
+            if waited < 0:
+                attempt.times["_clock_skew"] = -waited
+        self._publish(config, _event(config, attempt, EventType.DEQUEUED, now))
+        return attempt
+
+    def performing(self, attempt: Attempt | None, queue: str, item: Mapping[str, Any]) -> Performing:
+        """A context manager around the job's own code: publishes perform_started, binds ``clues_metadata``, times.
+
+        It binds ``clues_metadata`` without an attempt too, so that a job's code acts the same with clues unconfigured.
+        """
+        return Performing(self, attempt, queue, item)
+
+    @_hook
+    def perform_started(self, config: Config, attempt: Attempt | None) -> None:
+        """The job's code is about to run; `performing` says it where that can wrap the code."""
+        if attempt is not None:
+            self._publish(config, _event(config, attempt, EventType.PERFORM_STARTED, config.clock()))
+
+    @_hook
+    def perform_finished(self, config: Config, attempt: Attempt | None) -> None:
+        """The job has ended well, and that is committed."""
+        if attempt is not None and not attempt.ended:
+            self._end(config, attempt, EventType.PERFORM_FINISHED, {}, [])
+
+    @_hook
+    def failed(
+        self,
+        config: Config,
+        attempt: Attempt | None,
+        failure: Failure,
+        *,
+        reason: str | None = None,
+        reporter: str = "worker",
+    ) -> None:
+        """The job has failed, and that is committed.
+
+        Args:
+            attempt: the attempt that failed.
+            failure: what was raised.
+            reason: where the job did not fail by itself: ``killed:SIGKILL``, ``exit:3``, ``lost``, ``timeout``,
+                ``shutdown``.
+            reporter: who found out, when there is a reason: ``worker``, ``master``, ``pruner``, ``adapter``.
+        """
+        if attempt is None or attempt.ended:
+            return
+        message, message_cut = config.sanitizer.message(failure.message)
+        backtrace, backtrace_cut = config.sanitizer.backtrace(failure.backtrace)
+        told = {
+            "_exception": config.sanitizer.name(failure.exception),
+            "_message": message,
+            "_backtrace": backtrace,
+        }
+        if reason is not None:
+            told |= {"_reason": reason, "_reporter": reporter}
+        cut = ["_message"] * message_cut + ["_backtrace"] * backtrace_cut
+        self._end(config, attempt, EventType.FAILED, told, cut)
+
+    @_hook
+    def destroyed(self, config: Config, queue: str, item: Mapping[str, Any]) -> None:
+        """An item was removed from its queue without being worked."""
+        attempt = _recognise(config, queue, item)
+        if attempt is not None:
+            attempt.ended = True
+            self._publish(config, _event(config, attempt, EventType.DESTROYED, config.clock()))
+
+    @_hook
+    def activate(self, config: Config, item: Mapping[str, Any]) -> AbstractContextManager[object] | None:
+        """Make the item's trace context the current one, where a propagator is configured."""
+        if config.propagator is None:
+            return None
+        manager = config.propagator.activate(item)
+        manager.__enter__()
+        return manager
+
+    @_hook
+    def deactivate(
+        self,
+        config: Config,  # noqa: ARG002 - a hook's signature
+        manager: AbstractContextManager[object],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the trace context that `activate` entered."""
+        manager.__exit__(kind, error, trace)
+
+    def _end(
+        self, config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any], cut: list[str]
+    ) -> None:
+        attempt.ended = True
+        if attempt.elapsed is not None:
+            told = {"_time_to_perform": attempt.elapsed, **told}
+        written: dict[str, Any] = {}
+        if attempt.context is not None and attempt.context.written:
+            spent = len(repr(attempt.carried)) if attempt.carried else 0
+            written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
+            cut = cut + ["metadata"] * (written_cut and "metadata" not in attempt.cut)
+        self._publish(config, _event(config, attempt, event_type, config.clock(), {**told, **written}, cut))
+
+    def _publish(self, config: Config, event: Event) -> None:
+        if _here.publishing:
+            error = RecursionError("a publisher caused this event; it is not published")
+            config.faults.report(name_of(config.publisher), error)
+            return
+        _here.publishing = True
+        try:
+            config.publisher.publish(event)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
+            config.faults.report(name_of(config.publisher), error, "the event is lost to it, the job goes on")
+        finally:
+            _here.publishing = False
+
+
+class Performing:
+    """The time in which the job's own code runs. Its own errors never reach the job, the job's pass through."""
+
+    __slots__ = ("_activated", "_attempt", "_context", "_item", "_lifecycle", "_queue", "_started")
+
+    def __init__(self, lifecycle: Lifecycle, attempt: Attempt | None, queue: str, item: Mapping[str, Any]) -> None:
+        """Prepare; nothing is published until it is entered."""
+        self._lifecycle = lifecycle
+        self._attempt = attempt
+        self._queue = queue
+        self._item = item
+        self._activated: AbstractContextManager[object] | None = None
+
+    def __enter__(self) -> JobContext:
+        """Publish perform_started, bind the job's context, and start its clock."""
+        attempt = self._attempt
+        self._lifecycle.perform_started(attempt)
+        known = dict(_metadata_in(self._item) or {})
+        if attempt is not None:
+            known |= attempt.times
+        event_hash = attempt.event_hash if attempt is not None else read_hash(known)
+        self._context = JobContext(event_hash, self._queue, self._item.get("class"), known)
+        if attempt is not None:
+            attempt.context = self._context
+        self._activated = self._lifecycle.activate(self._item)
+        self._context.bind()
+        config = self._lifecycle.settings.config
+        self._started = config.monotonic() if config is not None else 0.0
+        return self._context
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the clock and give the context back."""
+        config = self._lifecycle.settings.config
+        if config is not None and self._attempt is not None:
+            self._attempt.elapsed = config.monotonic() - self._started
+        self._context.unbind()
+        if self._activated is not None:
+            self._lifecycle.deactivate(self._activated, kind, error, trace)
+
+
+class _Here(threading.local):
+    """Whether this thread is inside a publisher: what a publisher causes is not published, or it would never end."""
+
+    publishing = False
+
+
+_here = _Here()
+
+
+def _metadata_in(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = item.get(METADATA)
+    return found if isinstance(found, Mapping) else None
+
+
+def _system_keys(config: Config, known: Mapping[str, Any], now: float) -> dict[str, Any]:
+    own = {
+        "_event_hash": read_hash(known) or config.new_hash(),
+        "_attempt": read_attempt(known),
+        "_hostname": config.hostname,
+        "_process": os.getpid(),
+        "_enqueued_time": now,
+    }
+    parent = current_job()
+    if parent is not None and parent.event_hash is not None and parent.event_hash != own["_event_hash"]:
+        own["_parent_event_hash"] = parent.event_hash
+    return own
+
+
+def _preprocess(config: Config, queue: str, item: Item) -> None:
+    before = dict(item)
+    steps = [*config.item_preprocessors]
+    if config.propagator is not None:
+        steps.insert(0, lambda _, item: config.propagator.inject(item))  # type: ignore[union-attr]
+    for step in steps:
+        try:
+            step(queue, item)
+        except Exception as error:  # noqa: BLE001 - user code
+            config.faults.report(f"item preprocessor {name_of(step)}", error, "the job is enqueued without its fields")
+    if item.get("class") is None or not isinstance(item.get("args"), list):
+        config.faults.report("item preprocessor", TypeError("damaged the item's class or args"), "they were restored")
+        item.update({key: before[key] for key in ("class", "args") if key in before})
+
+
+def _recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
+    known = _metadata_in(item)
+    if (known is None or read_hash(known) is None) and not config.adopt_unstamped:
+        return None
+    return Attempt(config, queue, item, known or {})
+
+
+def _event(
+    config: Config,
+    attempt: Attempt,
+    event_type: EventType,
+    at: float,
+    told: Mapping[str, Any] = {},  # noqa: B006 - only read
+    cut: list[str] = [],  # noqa: B006 - only read
+) -> Event:
+    metadata = {
+        "_event_hash": attempt.event_hash,
+        "_event_id": event_id(attempt.event_hash, attempt.number, event_type),
+        "_attempt": attempt.number,
+        "_hostname": config.hostname,
+        "_process": os.getpid(),
+    }
+    if attempt.enqueued_time is not None:
+        metadata["_enqueued_time"] = attempt.enqueued_time
+    metadata |= attempt.carried
+    metadata |= attempt.times
+    metadata |= {key: value for key, value in told.items() if key not in metadata}
+    if attempt.cut or cut:
+        metadata["_truncated"] = [*attempt.cut, *cut]
+    return Event(
+        event_type, timestamp(at), attempt.queue, metadata, attempt.worker_class, attempt.args, config.marshaller
+    )

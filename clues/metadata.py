@@ -1,0 +1,153 @@
+"""What clues adds to a job: its hash, event ids, times, and the story of an error. No input or output here."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from traceback import walk_tb
+from types import TracebackType
+from typing import Any
+
+from clues.event import TERMINAL, EventType
+
+# Keys that speak of one event, not of the job: those a foreign item still carries are dropped when it is read.
+EVENT_KEYS = frozenset(
+    "_event_id _time_in_queue _time_to_perform _clock_skew _exception _message _backtrace _reason _reporter "
+    "_truncated".split()
+)
+# Keys that each event writes anew from what is known of the attempt.
+JOB_KEYS = frozenset({"_event_hash", "_attempt", "_hostname", "_process", "_enqueued_time"})
+SYSTEM_KEYS = EVENT_KEYS | JOB_KEYS
+
+_MAX_LINKED_ERRORS = 8
+_MAX_FRAMES = 200
+
+
+def new_hash() -> str:
+    """32 random hex digits. From the kernel, so that forked children never repeat each other's."""
+    return os.urandom(16).hex()
+
+
+def event_id(event_hash: str, attempt: int, event_type: EventType) -> str:
+    """``<hash>:<attempt>:<type>``; all terminal types share ``end``, so that readers can count distinct ids."""
+    return f"{event_hash}:{attempt}:{'end' if event_type in TERMINAL else event_type.value}"
+
+
+def timestamp(seconds: float) -> str:
+    """Epoch seconds as ISO 8601 in UTC with microseconds: ``2026-11-20T20:59:58.123456Z``."""
+    whole, micro = divmod(int(seconds * 1_000_000), 1_000_000)
+    return f"{_to_the_second(whole)}.{micro:06d}Z"
+
+
+_last_second = (0, "1970-01-01T00:00:00")
+
+
+def _to_the_second(whole: int) -> str:
+    # Formatting a date costs more than the rest of an event, and a busy worker has thousands in a second.
+    global _last_second  # noqa: PLW0603 - a cache of one; the tuple is swapped whole, so threads can't tear it
+    second, text = _last_second
+    if second != whole:
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        _last_second = (whole, text)
+    return text
+
+
+def read_hash(metadata: Mapping[str, Any]) -> str | None:
+    """The job's hash from an item's metadata, if it has a usable one; the ``_`` key is the one that counts."""
+    for key in ("_event_hash", "event_hash"):
+        found = metadata.get(key)
+        if isinstance(found, str) and 0 < len(found) <= 128:  # noqa: PLR2004 - room for a foreign system's ids
+            return found
+    return None
+
+
+def read_attempt(metadata: Mapping[str, Any]) -> int:
+    """Which attempt an item is, from 1 up; items without a number (Ruby's) are at their first."""
+    found = metadata.get("_attempt")
+    return found if type(found) is int and 0 < found < 1_000_000_000 else 1
+
+
+def read_enqueued_time(metadata: Mapping[str, Any]) -> float | None:
+    """When the item was enqueued, in epoch seconds, or None where nobody knows."""
+    for key in ("_enqueued_time", "enqueued_time"):
+        found = metadata.get(key)
+        if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) and found > 0:
+            return float(found)
+    return None
+
+
+def users_own(metadata: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The metadata without the keys that clues writes itself."""
+    return {key: value for key, value in metadata.items() if key not in SYSTEM_KEYS}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed.
+
+    Attributes:
+        exception: the error's class, with its module unless it is built in.
+        message: what it said.
+        backtrace: ``file:line:in `function'`` lines as Ruby writes them, innermost first; causes follow.
+    """
+
+    exception: str
+    message: str
+    backtrace: tuple[str, ...] = ()
+
+
+def failure_of(error: BaseException, *, callers: tuple[str, ...] = ()) -> Failure:
+    """Describe an error, whatever its ``__str__`` does.
+
+    Args:
+        error: what the job raised.
+        callers: folders of the code that calls jobs; the outermost frames that lie there are left out, so that the
+            backtrace ends in the job's code (Resque cuts at ``lib/resque/job.rb``).
+    """
+    lines = _frames(error.__traceback__, callers)
+    for cause in _causes(error):
+        lines.append(f"caused by {error_name(cause)}: {error_message(cause)}")
+        lines.extend(_frames(cause.__traceback__, callers))
+    return Failure(error_name(error), error_message(error), tuple(lines))
+
+
+def error_name(error: BaseException) -> str:
+    """The class of an error: ``ValueError``, ``shop.errors.CardDeclined``."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ in {"builtins", "__main__"} else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def error_message(error: BaseException) -> str:
+    """What an error says; a broken ``__str__`` doesn't raise."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - users write __str__
+        return "<message can't be read>"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen = {id(error)}
+    cause = _cause(error)
+    while cause is not None and id(cause) not in seen and len(seen) <= _MAX_LINKED_ERRORS:
+        seen.add(id(cause))
+        yield cause
+        cause = _cause(cause)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _frames(trace: TracebackType | None, callers: tuple[str, ...]) -> list[str]:
+    frames = [(frame.f_code, line) for frame, line in walk_tb(trace)]
+    own = itertools.dropwhile(lambda found: found[0].co_filename.startswith(callers), frames) if callers else frames
+    lines = [f"{code.co_filename}:{line}:in `{code.co_name}'" for code, line in own]
+    lines.reverse()
+    if len(lines) > _MAX_FRAMES:  # a RecursionError has a thousand, all alike
+        half = _MAX_FRAMES // 2
+        lines[half:-half] = [f"… {len(lines) - 2 * half} frames left out …"]
+    return lines

@@ -1,0 +1,125 @@
+"""``clues_metadata``: what the running job writes about itself.
+
+A mapping bound to a context variable, so it is right in threads, asyncio and greenlets, and in inline jobs inside
+other jobs; outside a job it is empty.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextvars import ContextVar, Token
+from typing import Any, ClassVar
+
+log = logging.getLogger("clues")
+
+
+class JobContext:
+    """The job that runs in this context: who it is, what was known of it, what it wrote.
+
+    Attributes:
+        event_hash: the job's hash, or None when it was enqueued without clues.
+        queue: its queue.
+        worker_class: its class.
+        known: the metadata it came with; read-only for the job.
+        written: the fields that it added.
+    """
+
+    __slots__ = ("_open", "_reported", "_token", "event_hash", "known", "queue", "worker_class", "written")
+
+    def __init__(
+        self, event_hash: str | None, queue: str | None, worker_class: str | None, known: Mapping[str, Any]
+    ) -> None:
+        """Describe the job; nothing is bound until `bind`."""
+        self.event_hash = event_hash
+        self.queue = queue
+        self.worker_class = worker_class
+        self.known = known
+        self.written: dict[str, Any] = {}
+        self._open = True
+        self._reported = False
+        self._token: Token[JobContext | None] | None = None
+
+    def bind(self) -> None:
+        """Make this the running job of the current context."""
+        self._token = _running.set(self)
+
+    def unbind(self) -> None:
+        """Give the context back to whoever had it, and take no more fields, not even from stray tasks."""
+        self._open = False
+        if self._token is not None:
+            _running.reset(self._token)
+            self._token = None
+
+    def write(self, key: str, value: Any) -> None:
+        """Add a field by the merge rule: no key that exists, none that begins with ``_``, none after the end."""
+        if not self._open or key.startswith("_") or key in self.known:
+            self._refused(key)
+        else:
+            self.written[key] = value
+
+    def _refused(self, key: str) -> None:
+        if not self._reported:
+            self._reported = True
+            log.debug("clues_metadata[%.100r] was not set: it exists, begins with `_`, or its job is over", key)
+
+
+_running: ContextVar[JobContext | None] = ContextVar("clues_running_job", default=None)
+
+
+def current_job() -> JobContext | None:
+    """The job that runs in this context, or None outside a job."""
+    return _running.get()
+
+
+class CluesMetadata(MutableMapping[str, Any]):
+    """The running job's metadata as a mapping.
+
+    Reading gives what the job came with and what it wrote. Writing adds fields; it never raises: what the merge
+    rule forbids is left undone and reported once, at debug level.
+    """
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        """The value of a field, the job's own or one that it came with."""
+        job = _running.get()
+        if job is None:
+            raise KeyError(key)
+        return job.written[key] if key in job.written else job.known[key]
+
+    def __setitem__(self, key: object, value: Any) -> None:
+        """Add a field; any key becomes a string."""
+        job = _running.get()
+        if job is not None:
+            job.write(key if type(key) is str else str(key), value)
+
+    def __delitem__(self, key: str) -> None:
+        """Take back a field that the job itself wrote."""
+        job = _running.get()
+        if job is None:
+            raise KeyError(key)
+        del job.written[key]
+
+    def __iter__(self) -> Iterator[str]:
+        """The fields' names."""
+        job = _running.get()
+        return iter(()) if job is None else iter([*job.known, *job.written])
+
+    def __len__(self) -> int:
+        """How many fields there are."""
+        job = _running.get()
+        return 0 if job is None else len(job.known) + len(job.written)
+
+    def __repr__(self) -> str:
+        """As a dict, to read while debugging."""
+        return f"clues_metadata({dict(self)!r})"
+
+
+clues_metadata = CluesMetadata()
+
+
+class Runtime:
+    """Mix it into a job class to write ``cls.clues_metadata["pages"] = 12`` while the job runs."""
+
+    clues_metadata: ClassVar[CluesMetadata] = clues_metadata

@@ -1,0 +1,370 @@
+"""Redaction, caps, and values that JSON can't hold: what an event may show, decided before any publisher sees it.
+
+The result holds nothing but dicts with string keys, lists, strings that are valid Unicode, 64-bit integers, finite
+floats, booleans and None; and its encoded size is bounded, whatever came in. No input or output here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+REDACTED = "[REDACTED]"
+ELLIPSIS = "…"
+
+SECRET_WORDS = (
+    "password passwd pwd passphrase passcode secret token api_key apikey access_key private_key auth authorization "
+    "cookie credential session_id sessionid csrf xsrf signature ssn credit_card card_number cvv cvc iban"
+).split()
+"""Words that make a key a secret's name, wherever they stand in it: ``db_password``, ``X-Api-Key``, ``authToken``."""
+
+_MAX_DEPTH = 32
+_MAX_KEY = 200
+_MAX_REPR_SOURCE = 4096
+_INT_LIMIT = 2**63
+_MARK_SIZE = 32  # what a container keeps back to say how much of it was left out
+_MARGIN = 512  # text beyond a cut that redaction still sees, so that half a secret is not left at its edge
+
+_WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+_URL_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s:/@]*):(?P<secret>[^\s/@]+)@")
+_BEARER = re.compile(r"\b(?P<kind>Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest encoded size of each part of an event, in bytes. Together they bound the event.
+
+    The sizes are ours: enough to recognise a job by, small enough for a UDP packet or two and a Kibana row.
+    """
+
+    args: int = 2048
+    metadata: int = 8192
+    message: int = 2048
+    backtrace: int = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Sanitizer:
+    """Makes values fit for an event.
+
+    Attributes:
+        limits: the size caps.
+        words: words that make a key a secret's name; empty switches redaction off.
+        args_of: positions of secret arguments by job class.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    words: tuple[str, ...] = tuple(SECRET_WORDS)
+    args_of: Mapping[str, Collection[int]] = field(default_factory=dict)
+    _names: _SecretNames = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compile the words once."""
+        object.__setattr__(self, "_names", _SecretNames(self.words))
+
+    def args(self, worker_class: str | None, args: Any) -> tuple[list[Any], bool]:
+        """A job's arguments, and whether anything of them was cut."""
+        if not isinstance(args, list | tuple):
+            args = [] if args is None else [args]
+        secret = self.args_of.get(worker_class or "")
+        if secret and self.words:
+            args = [REDACTED if position in secret else value for position, value in enumerate(args)]
+        walk = _Walk(self._names, self.limits.args)
+        cleaned = walk.value(args)
+        return (cleaned if isinstance(cleaned, list) else [cleaned]), walk.cut
+
+    def metadata(self, metadata: Mapping[Any, Any], *, spent: int = 0) -> tuple[dict[str, Any], bool]:
+        """The user's metadata, and whether anything of it was cut.
+
+        Args:
+            metadata: the fields.
+            spent: bytes of the cap that other fields of the same event have used.
+        """
+        walk = _Walk(self._names, max(self.limits.metadata - spent, 0))
+        cleaned = walk.value(dict(metadata))
+        return (cleaned if isinstance(cleaned, dict) else {}), walk.cut
+
+    def message(self, text: str) -> tuple[str, bool]:
+        """An error's message, and whether it was cut."""
+        walk = _Walk(self._names, self.limits.message)
+        return walk.text(text), walk.cut
+
+    def backtrace(self, lines: Collection[str]) -> tuple[list[str], bool]:
+        """A backtrace, and whether it was cut: then its head and its tail are kept, for both tell something."""
+        kept = [_Walk(self._names, 1024).text(line) for line in lines]
+        if sum(map(_encoded_size, kept)) <= self.limits.backtrace:
+            return kept, False
+        head = list(_fitting(kept, self.limits.backtrace * 2 // 3))
+        tail = list(_fitting(reversed(kept[len(head) :]), self.limits.backtrace // 3))
+        return [*head, f"{ELLIPSIS} {len(kept) - len(head) - len(tail)} lines left out {ELLIPSIS}", *reversed(tail)], True
+
+    def name(self, text: Any) -> str | None:
+        """A queue's or class's name: short and valid Unicode, as foreign items may hold anything."""
+        return None if text is None else _Walk(_NO_SECRETS, _MAX_KEY).text(text if type(text) is str else _shown(text))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it, whole: neither redacted nor capped. For metadata on its way into an item."""
+    return _Walk(_NO_SECRETS, 1 << 62).value(value)
+
+
+def _fitting(lines: Iterable[str], size: int) -> Iterator[str]:
+    for line in lines:
+        size -= _encoded_size(line)
+        if size < 0:
+            return
+        yield line
+
+
+class _SecretNames:
+    """Knows whether a key names a secret; remembers keys that it has seen."""
+
+    def __init__(self, words: Collection[str]) -> None:
+        self._known: dict[str, bool] = {}
+        self._names: re.Pattern[str] | None = None
+        self._inside: re.Pattern[str] | None = None
+        if words:
+            any_word = "|".join(re.escape(_snake(word)).replace("_", "[_-]?") for word in words)
+            self._names = re.compile(rf"(?:^|_)(?:{any_word})s?(?:_|$)")
+            self._inside = re.compile(
+                rf"(?P<key>\b[\w-]*?(?:{any_word})s?\\?[\"']?\s*[=:]\s*)"
+                rf"(?P<secret>\\?\"(?:[^\"\\]|\\.)*\\?\"|'[^']*'|(?!Bearer\b|Basic\b)[^\s,;&\"'}}\]]+)",
+                re.IGNORECASE,
+            )
+
+    def __contains__(self, key: str) -> bool:
+        if self._names is None:
+            return False
+        found = self._known.get(key)
+        if found is None:
+            found = self._names.search(_snake(key)) is not None
+            if len(self._known) < 10_000:  # noqa: PLR2004 - keys can be made up by users without end
+                self._known[key] = found
+        return found
+
+    def redact(self, text: str) -> str:
+        """The text without secrets in it: ``password=…``, JSON inside strings, URLs' credentials, bearer tokens."""
+        if self._inside is None:
+            return text
+        if "://" in text and "@" in text:
+            text = _URL_CREDENTIALS.sub(rf"\g<scheme>\g<user>:{REDACTED}@", text)
+        if "=" in text or ":" in text:
+            text = self._inside.sub(_hide, text)
+        if "earer" in text or "asic" in text:
+            text = _BEARER.sub(rf"\g<kind> {REDACTED}", text)
+        return text
+
+
+def _hide(found: re.Match[str]) -> str:
+    secret = found["secret"]
+    quote = re.match(r"\\?[\"']", secret)
+    mark = quote[0] if quote else ""
+    return f"{found['key']}{mark}{REDACTED}{mark}"
+
+
+_NO_SECRETS = _SecretNames(())
+
+
+def _snake(key: str) -> str:
+    return _WORD_BORDER.sub("_", key).lower()
+
+
+class _Walk:
+    """One pass over one value: every step spends of the size that is left, and says when it had to cut."""
+
+    __slots__ = ("_above", "_left", "_secrets", "cut")
+
+    def __init__(self, secrets: _SecretNames, size: int) -> None:
+        self._secrets = secrets
+        self._left = size
+        self._above: set[int] = set()
+        self.cut = False
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if value is None or kind is bool:
+            self._left -= 5
+            return value
+        if kind is int:
+            return self._integer(value)
+        if kind is float:
+            return self._float(value)
+        if kind is dict or kind is list or kind is tuple:
+            return self._container(value, depth)
+        return self._unusual(value, depth)
+
+    def text(self, text: str) -> str:
+        left = max(self._left, 0)
+        over = len(text) > left
+        if over:
+            text = text[: left + _MARGIN]
+        if len(text) > 5:  # noqa: PLR2004 - `pwd=x` is the shortest that could hide something
+            text = self._secrets.redact(text)
+        text = _valid(text)
+        size = _encoded_size(text)
+        if over or size > left:
+            self.cut = True
+            text = _shortened(text, left)
+            size = _encoded_size(text)
+        self._left -= size
+        return text
+
+    def _integer(self, value: int) -> Any:
+        if -_INT_LIMIT <= value < _INT_LIMIT:
+            self._left -= len(str(value))
+            return value
+        bits = value.bit_length()
+        # Some JSON readers lose digits beyond 64 bits and Python refuses to write more than 4,300: a string keeps them.
+        return self.text(str(value)) if bits < 1024 else f"<integer of {bits} bits>"  # noqa: PLR2004
+
+    def _float(self, value: float) -> Any:
+        self._left -= len(repr(value))
+        if math.isfinite(value):
+            return value
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124
+
+    def _container(self, value: Any, depth: int) -> Any:
+        mark = id(value)
+        if mark in self._above or depth >= _MAX_DEPTH:
+            self.cut = True
+            self._left -= 20
+            return "<cycle>" if mark in self._above else "<too deep>"
+        self._above.add(mark)
+        self._left -= 2 + _MARK_SIZE
+        try:
+            return self._object(value, depth) if isinstance(value, dict) else self._array(value, depth)
+        finally:
+            self._above.discard(mark)
+            self._left += 0 if self.cut else _MARK_SIZE
+
+    def _array(self, value: Any, depth: int) -> list[Any]:
+        done: list[Any] = []
+        for item in list(value):
+            if self._left <= 0:
+                self.cut = True
+                done.append(f"{ELLIPSIS} {len(value) - len(done)} more")
+                break
+            self._left -= 1
+            done.append(self.value(item, depth + 1))
+        return done
+
+    def _object(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
+        done: dict[str, Any] = {}
+        for key, item in list(value.items()):
+            if self._left <= 0:
+                self.cut = True
+                done[ELLIPSIS] = f"{len(value) - len(done)} more"
+                break
+            name = self._key(key)
+            done[name] = self._secret(item) if name in self._secrets else self.value(item, depth + 1)
+        return done
+
+    def _key(self, key: Any) -> str:
+        name = key if type(key) is str else _key_text(key)
+        if len(name) > _MAX_KEY:
+            self.cut = True
+            name = name[:_MAX_KEY] + ELLIPSIS
+        name = _valid(name)
+        self._left -= _encoded_size(name) + 2
+        return name
+
+    def _secret(self, value: Any) -> Any:
+        if value is None or type(value) is bool or value == "":
+            return value  # whether there is one is worth knowing and gives nothing away
+        self._left -= 12
+        return REDACTED
+
+    def _unusual(self, value: Any, depth: int) -> Any:
+        try:
+            return self._converted(value, depth)
+        except Exception:  # noqa: BLE001 - foreign classes may raise from any method
+            self._left -= 40
+            return _unreadable(value)
+
+    def _converted(self, value: Any, depth: int) -> Any:
+        if isinstance(value, bool | int | float | str) or value is None:
+            return self.value(_base_value(value), depth)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self.text(bytes(value[: max(self._left, 0) + 1]).decode("utf-8", "backslashreplace"))
+        if isinstance(value, Mapping):
+            return self._container(dict(value), depth)
+        if isinstance(value, set | frozenset):
+            return self._container(list(islice(value, max(self._left, 0) + 1)), depth)
+        if isinstance(value, list | tuple):
+            return self._container(list(value), depth)
+        return self.text(_shown(value))
+
+
+def _base_value(value: Any) -> Any:
+    """An IntEnum, a str subclass and the like as the plain value that it is."""
+    # The base classes' own methods: a subclass may have overridden them with anything.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value)
+
+
+def _key_text(key: Any) -> str:
+    if key is None:
+        return ""  # as Ruby writes a nil key
+    if key is True or key is False:
+        return "true" if key else "false"
+    try:
+        return str(key)[:_MAX_REPR_SOURCE]
+    except Exception:  # noqa: BLE001 - users write __str__
+        return _unreadable(key)
+
+
+def _shown(value: Any) -> str:
+    """An object as text: what ``str`` says of dates, decimals, UUIDs, paths; else its repr."""
+    try:
+        text = value.isoformat() if hasattr(value, "isoformat") else None
+        if not isinstance(text, str):
+            quiet = type(value).__module__ in {"decimal", "uuid", "pathlib", "fractions", "ipaddress"}
+            text = str(value) if quiet else repr(value)
+    except RecursionError:
+        return _unreadable(value)
+    except Exception:  # noqa: BLE001 - users write __repr__
+        return _unreadable(value)
+    return text
+
+
+def _unreadable(value: object) -> str:
+    return f"<unreadable {type(value).__name__[:100]}>"
+
+
+def _valid(text: str) -> str:
+    """The text without lone surrogates, which no UTF-8 can hold."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
+
+
+def _encoded_size(text: str) -> int:
+    """How many bytes a valid string takes at most as JSON, quotes included."""
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    escapes = 0 if text.isalnum() else sum(1 if found in '"\\' else 5 for found in _ESCAPED.findall(text))
+    return size + escapes + 2
+
+
+def _shortened(text: str, size: int) -> str:
+    """The longest beginning that fits into an encoded size, with an ellipsis."""
+    room = size - 5  # quotes and the ellipsis' three bytes
+    while text and _encoded_size(text) - 2 > room:
+        over = _encoded_size(text) - 2 - room
+        text = text[: -max(over // 6, 1)] if room > 0 else ""
+    return text + ELLIPSIS

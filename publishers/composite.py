@@ -1,0 +1,85 @@
+"""Several publishers as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from clues.config import PublisherLike, as_publisher, name_of
+from clues.errors import ConfigError
+from clues.event import Event, Publisher, Sample
+from clues.faults import Faults
+
+
+class CompositePublisher:
+    """Gives each event to every child, in order; one that raises doesn't keep it from the others.
+
+    The event is encoded once, however many children write it.
+
+    Attributes:
+        children: the publishers.
+        faults: counts what the children raised, by child.
+    """
+
+    def __init__(self, *publishers: PublisherLike) -> None:
+        """Hold these publishers.
+
+        Args:
+            publishers: publishers or callables.
+
+        Raises:
+            ConfigError: one of them is neither.
+        """
+        if len(publishers) == 1 and isinstance(publishers[0], list | tuple):
+            msg = "CompositePublisher takes publishers, not a list of them: CompositePublisher(*publishers)"
+            raise ConfigError(msg)
+        self.children: tuple[Publisher, ...] = tuple(as_publisher(publisher) for publisher in publishers)
+        self.faults = Faults()
+
+    def publish(self, event: Event, /) -> None:
+        """Give the event to every child."""
+        for child in self.children:
+            try:
+                child.publish(event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
+                self.faults.report(name_of(child), error, "the event is lost to it, the others get it")
+
+    def publish_samples(self, samples: Iterable[Sample]) -> None:
+        """Give the samples to the children that take any."""
+        told = list(samples)
+        for child in self.children:
+            take = getattr(child, "publish_samples", None)
+            if take is not None:
+                self._guarded(child, take, told)
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Flush the children that can be.
+
+        Args:
+            timeout: seconds, for each.
+
+        Returns:
+            Whether all have said that nothing is left.
+        """
+        flushing = [(child, child.flush) for child in self.children if hasattr(child, "flush")]
+        return all([self._guarded(child, flush, timeout) is not False for child, flush in flushing])
+
+    def close(self) -> None:
+        """Close the children that can be closed."""
+        for child in self.children:
+            if hasattr(child, "close"):
+                self._guarded(child, child.close)
+
+    def __lshift__(self, publisher: PublisherLike) -> Self:
+        """``composite << publisher`` adds a child, as in resque-clues; before anything is published."""
+        self.children = (*self.children, as_publisher(publisher))
+        return self
+
+    def _guarded(self, child: Publisher, act: object, *args: object) -> object:
+        try:
+            return act(*args)  # type: ignore[operator]
+        except Exception as error:  # noqa: BLE001 - one child's trouble is not the others'
+            self.faults.report(name_of(child), error)
+            return False
