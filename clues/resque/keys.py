@@ -1,0 +1,63 @@
+"""The names of Resque's keys in Redis; they stand nowhere else."""
+
+from __future__ import annotations
+
+
+class Keys:
+    """Key names under one namespace.
+
+    Args:
+        namespace: what stands before the first colon of every key; empty for no prefix at all.
+    """
+
+    __slots__ = (
+        "failed",
+        "failed_queues",
+        "heartbeats",
+        "namespace",
+        "pause_all",
+        "prefix",
+        "prune_lock",
+        "queue_prefix",
+        "queues",
+        "workers",
+    )
+
+    def __init__(self, namespace: str = "resque") -> None:
+        self.namespace = namespace
+        self.prefix = prefix = f"{namespace}:" if namespace else ""
+        self.queues = f"{prefix}queues"
+        self.queue_prefix = f"{prefix}queue:"
+        self.workers = f"{prefix}workers"
+        self.heartbeats = f"{prefix}workers:heartbeat"
+        self.prune_lock = f"{prefix}pruning_dead_workers_in_progress"
+        self.pause_all = f"{prefix}pause-all-workers"
+        self.failed = f"{prefix}failed"
+        self.failed_queues = f"{prefix}failed_queues"
+
+    def __repr__(self) -> str:
+        return f"Keys({self.namespace!r})"
+
+    def queue(self, name: str) -> str:
+        """Name the list of one queue's items."""
+        return f"{self.queue_prefix}{name}"
+
+    def worker(self, worker_id: str) -> str:
+        """Name the string that holds what a worker is working on."""
+        return f"{self.prefix}worker:{worker_id}"
+
+    def worker_started(self, worker_id: str) -> str:
+        """Name the string that holds when a worker started."""
+        return f"{self.prefix}worker:{worker_id}:started"
+
+    def stat(self, name: str) -> str:
+        """Name a total, ``processed`` or ``failed``."""
+        return f"{self.prefix}stat:{name}"
+
+    def stat_of(self, name: str, worker_id: str) -> str:
+        """Name one worker's part of a total."""
+        return f"{self.prefix}stat:{name}:{worker_id}"
+
+    def failed_of(self, queue: str) -> str:
+        """Name a queue's own list of failures, as Resque's multi-queue failure backend keeps them."""
+        return f"{self.prefix}{queue}_failed"
