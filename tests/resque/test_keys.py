@@ -26,7 +26,7 @@ def _is_named(keys: Keys, name: str) -> bool:
         keys.queues, keys.queue("golden"), keys.workers, keys.worker(worker_id), keys.worker_started(worker_id),
         keys.heartbeats, keys.prune_lock, keys.pause_all, keys.stat("processed"), keys.stat("failed"),
         keys.stat_of("processed", worker_id), keys.stat_of("failed", worker_id),
-        keys.failed, keys.failed_queues, keys.failed_of("golden"),
+        keys.failed, keys.failed_queues, keys.failed_of("golden"), keys.failed_of("second"),
     }  # fmt: skip
 
 
