@@ -63,6 +63,14 @@ class DontPerform(CluesError):  # noqa: N818 - Resque's own name (Resque::Job::D
     """Raise it in a ``before_perform`` hook to end the job quietly: processed, not failed."""
 
 
+class NotAJobError(CluesError, TypeError):
+    """Something that can't be a job was registered or enqueued: a class without ``perform``, a thing without a name."""
+
+
+class HookError(CluesError, TypeError):
+    """An ``around_perform`` hook neither yields once nor answers a context manager."""
+
+
 class ClusterError(CluesError):
     """Redis Cluster was given: Resque's keys span slots, so it can't serve them."""
 
