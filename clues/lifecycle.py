@@ -168,6 +168,11 @@ class Lifecycle:
         self._publish(config, _event(config, attempt, EventType.DEQUEUED, now))
         return attempt
 
+    @_hook
+    def lost(self, config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
+        """Somebody else's job was found without its worker: its attempt, to be failed. No event of its own."""
+        return _recognise(config, queue, item)
+
     def performing(self, attempt: Attempt | None, queue: str, item: Mapping[str, Any]) -> Performing:
         """A context manager around the job's own code: publishes perform_started, binds ``clues_metadata``, times.
 

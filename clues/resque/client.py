@@ -1,0 +1,424 @@
+"""The Resque client: what an application calls to enqueue jobs and to look at its queues."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from clues.config import configure_from_environment
+from clues.errors import ConfigError, DecodeError, EncodeError, NoClassError, NoQueueError, UnknownJobError
+from clues.lifecycle import METADATA, Attempt, Lifecycle
+from clues.resque import registry as jobs
+from clues.resque.connect import RedisLike, connect, default_url
+from clues.resque.failed import Failed
+from clues.resque.failure import FailureBackend, RedisBackend
+from clues.resque.hooks import Hooks
+from clues.resque.job import Job
+from clues.resque.keys import Keys
+from clues.resque.queues import check_name
+from clues.resque.registry import JobDefinition, Registry
+from clues.resque.store import Store
+from clues.resque.wire import decode, encode
+
+JobLike = type | Callable[..., Any] | str
+"""A job class, a function under ``@resque.job``, or a wire name such as ``"Billing::Invoice"``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What enqueueing gives.
+
+    Attributes:
+        queue: where the job went.
+        event_hash: the job's hash, by which its events are found; None while clues is unconfigured.
+    """
+
+    queue: str
+    event_hash: str | None = None
+
+
+class Resque:
+    """A client of one Redis and namespace.
+
+    Attributes:
+        store: the Redis commands.
+        registry: the jobs that may run.
+        lifecycle: who is told what happens.
+        failure_backends: where failures go.
+    """
+
+    def __init__(
+        self,
+        redis: RedisLike = None,
+        *,
+        namespace: str = "resque",
+        registry: Registry | None = None,
+        lifecycle: Lifecycle | None = None,
+        failure_backends: Iterable[RedisBackend | FailureBackend] = ("redis",),
+        inline: bool = False,
+    ) -> None:
+        """Connect lazily, at the first command.
+
+        Args:
+            redis: a URL (``redis:// rediss:// unix:// sentinel://``), a ``redis.Redis`` client, or None for
+                ``REDIS_URL`` and at last ``redis://localhost:6379/0``.
+            namespace: what stands before every key.
+            registry: the jobs that may run; the process-wide one if left out.
+            lifecycle: who is told what happens; the process-wide configuration's if left out.
+            failure_backends: ``"redis"`` (the list ``failed``) or ``"redis_multi_queue"`` (a list for each queue), and
+                any objects with ``save(entry)``, all at once.
+            inline: perform jobs at once in place of pushing them, for tests; no key is touched.
+
+        Raises:
+            ConfigError: a failure backend is none, or an environment variable's value is mistaken.
+            ClusterError: a client of a Redis Cluster was given.
+        """
+        configure_from_environment()
+        self.store = Store(connect(default_url(os.environ) if redis is None else redis), Keys(namespace))
+        self.registry = registry or jobs.default
+        self.lifecycle = lifecycle or Lifecycle()
+        self.failure_backends = _backends(failure_backends)
+        self._inline_always = inline
+        self._inline_here: ContextVar[bool | None] = ContextVar("clues_resque_inline", default=None)
+
+    # enqueueing
+
+    def enqueue(self, job: JobLike, /, *args: Any) -> Receipt | None:
+        """Put a job into its queue.
+
+        Args:
+            job: the class, function or wire name.
+            args: the job's arguments; JSON values.
+
+        Returns:
+            A receipt, which is true; None if a before_enqueue hook vetoed.
+
+        Raises:
+            NoQueueError: the job has no queue; use `enqueue_to`.
+            NoClassError: its name is empty.
+            EncodeError: JSON can't hold the arguments.
+        """
+        return self._enqueue(None, job, args)
+
+    def enqueue_to(self, queue: str, job: JobLike, /, *args: Any) -> Receipt | None:
+        """Put a job into a queue other than its own; as `enqueue` otherwise."""
+        return self._enqueue(queue, job, args)
+
+    def enqueue_many(
+        self, calls: Iterable[tuple[Any, ...]], *, queue: str | None = None, batch_size: int = 1000
+    ) -> list[Receipt]:
+        """Put many jobs into their queues, one round trip for each batch; hooks and preprocessors run for each job.
+
+        Args:
+            calls: ``(job, *args)`` tuples; any iterable, read batch by batch.
+            queue: put them all there, rather than into their own queues.
+            batch_size: jobs in a batch.
+
+        Returns:
+            A receipt for each job that no hook vetoed, in order.
+
+        Raises:
+            NoQueueError, NoClassError, EncodeError: as `enqueue`; a batch is checked whole before it is pushed, and
+                the batches before it are in their queues.
+        """
+        if batch_size < 1:
+            msg = "batch_size must be at least 1"
+            raise ConfigError(msg)
+        receipts: list[Receipt] = []
+        rest = iter(calls)
+        while batch := list(islice(rest, batch_size)):
+            receipts.extend(self._enqueue_batch(queue, batch))
+        return receipts
+
+    @property
+    def inline(self) -> bool:
+        """Whether jobs are performed at once in place of being pushed."""
+        here = self._inline_here.get()
+        return self._inline_always if here is None else here
+
+    @inline.setter
+    def inline(self, on: bool) -> None:
+        self._inline_always = on
+
+    @contextmanager
+    def performing_inline(self) -> Iterator[None]:
+        """Perform jobs at once within this block, and in this context only."""
+        token = self._inline_here.set(True)
+        try:
+            yield
+        finally:
+            self._inline_here.reset(token)
+
+    def _enqueue(self, queue: str | None, job: JobLike, args: tuple[Any, ...]) -> Receipt | None:
+        call = self._call(queue, job, args)
+        if not call.vetoed():
+            self._send([call])
+            call.after()
+            return call.receipt
+        return None
+
+    def _enqueue_batch(self, queue: str | None, batch: list[tuple[Any, ...]]) -> list[Receipt]:
+        calls = [self._call(queue, job, tuple(args)) for job, *args in batch]
+        calls = [call for call in calls if not call.vetoed()]
+        if calls:
+            self._send(calls)
+        for call in calls:
+            call.after()
+        return [call.receipt for call in calls]
+
+    def _call(self, queue: str | None, job: JobLike, args: tuple[Any, ...]) -> _Call:
+        definition = self._definition(job)
+        queue = queue or definition.queue
+        if not definition.name:
+            msg = "Jobs must be given a class: its name is empty"
+            raise NoClassError(msg)
+        if not queue:
+            msg = (
+                f"Jobs must be placed onto a queue. No queue could be inferred for class {definition.name}: "
+                "give it one (queue = …), or use enqueue_to"
+            )
+            raise NoQueueError(msg)
+        return _Call(definition, check_name(queue), list(args))
+
+    def _definition(self, job: JobLike) -> JobDefinition:
+        if not isinstance(job, str):
+            return self.registry.definition_of(job)
+        try:
+            return replace(self.registry.find(job), name=job)
+        except UnknownJobError:  # another program's job: it has no hooks here, and its queue must be said
+            return JobDefinition(name=job, target=job, perform=_not_here, hooks=Hooks())
+
+    def _send(self, calls: list[_Call]) -> None:
+        if self.inline:
+            for call in calls:
+                call.prepare(self.lifecycle)
+                self._perform_inline(call)
+            return
+        items: dict[str, list[bytes]] = {}
+        for call in calls:
+            items.setdefault(call.queue, []).append(call.prepare(self.lifecycle))
+        if len(items) == 1:
+            for queue, raws in items.items():
+                self.store.push(queue, *raws)
+        else:
+            self.store.push_many(items)
+        for call in calls:
+            self.lifecycle.enqueued(call.attempt)
+
+    def _perform_inline(self, call: _Call) -> None:
+        job = Job(call.queue, call.raw)
+        self.lifecycle.enqueued(call.attempt)
+        attempt = self.lifecycle.dequeued(call.queue, job.item)
+        with self.lifecycle.performing(attempt, call.queue, job.item):
+            try:
+                job.perform(call.definition)
+            except BaseException as error:
+                failure = job.fail(call.definition, error)
+                raised: BaseException | None = error
+            else:
+                raised = None
+        if raised is not None:
+            self.lifecycle.failed(attempt, failure)
+            raise raised
+        self.lifecycle.perform_finished(attempt)
+
+    # dequeueing
+
+    def dequeue(self, job: JobLike, /, *args: Any) -> int | None:
+        """Remove a job's items from its queue; with arguments, those with just these.
+
+        Items match by class and arguments, whatever else they carry (``clues_metadata``) and however they are spaced;
+        within the arguments, bytes matter as in Ruby: 1 is not 1.0, and an object's keys have an order.
+
+        Returns:
+            How many were removed; None if a before_dequeue hook vetoed.
+        """
+        definition = self._definition(job)
+        if not definition.hooks.run_before_dequeue(list(args)):
+            return None
+        queue = definition.queue
+        removed = 0 if not queue else self.destroy(queue, definition.name, *args)
+        definition.hooks.run_after_dequeue(list(args))
+        return removed
+
+    def destroy(self, queue: str, job: JobLike, /, *args: Any) -> int:
+        """Remove a job's items from a queue, without hooks; with arguments, those with just these.
+
+        Returns:
+            How many were removed.
+        """
+        name = self._definition(job).name
+        wanted = encode(list(args)) if args else None
+        matching: dict[bytes, dict[str, Any]] = {}
+        for chunk in self.store.items_from_the_tail(queue):
+            for raw in chunk:
+                item = _read(raw)
+                if item.get("class") == name and wanted in {None, encode(item.get("args") or [])}:
+                    matching[raw] = item
+        removed = 0
+        for raw, item in matching.items():
+            count = self.store.remove_item(queue, raw)
+            removed += count
+            for _ in range(count):
+                self.lifecycle.destroyed(queue, item)
+        return removed
+
+    # queues
+
+    def push(self, queue: str, item: Any) -> int:
+        """Append an item, any JSON value; one with a class is stamped and published like an enqueued job.
+
+        Returns:
+            The queue's length.
+        """
+        attempt: Attempt | None = None
+        if isinstance(item, dict) and isinstance(item.get("class"), str):
+            item = {**item, "args": list(item.get("args") or [])}
+            encode(item["args"])  # refused before a preprocessor runs, not after
+            attempt = self.lifecycle.stamp(queue, item)
+        length = self.store.push(check_name(queue), encode(item))
+        self.lifecycle.enqueued(attempt)
+        return length
+
+    def pop(self, queue: str) -> Any:
+        """Take the first item, decoded, without working it; None if there is none.
+
+        Raises:
+            DecodeError: it is not JSON; ``error.raw`` holds it, for it is no longer in the queue.
+        """
+        raw = self.store.pop(queue)
+        if raw is None:
+            return None
+        item = decode(raw)
+        if isinstance(item, dict):
+            self.lifecycle.dequeued(queue, item)
+        return item
+
+    def peek(self, queue: str, start: int = 0, count: int = 1) -> Any:
+        """Look at items: one (or None) for a count of 1, else a list; a count of 0 from 0 gives all, as in Resque."""
+        found = [decode(raw) for raw in self.store.peek(queue, start, count)]
+        if count == 1:
+            return found[0] if found else None
+        return found
+
+    def size(self, queue: str) -> int:
+        """How many items wait in a queue."""
+        return self.store.size(queue)
+
+    def queues(self) -> list[str]:
+        """The known queues, sorted."""
+        return self.store.queues()
+
+    def remove_queue(self, queue: str) -> int:
+        """Remove a queue with all its items; gives how many there were."""
+        removed = 0
+        left = self.store.size(queue)
+        while left > 0 and (chunk := self.store.pop_many(queue, min(left, 1000))):
+            left -= len(chunk)
+            removed += self._destroyed(queue, chunk)
+        return removed + self._destroyed(queue, self.store.remove_queue(queue))
+
+    def _destroyed(self, queue: str, raws: list[bytes]) -> int:
+        for raw in raws:
+            self.lifecycle.destroyed(queue, _read(raw))
+        return len(raws)
+
+    # workers, failures, stats
+
+    def workers(self) -> list[str]:
+        """The ids of the registered workers."""
+        return self.store.workers()
+
+    def working(self) -> dict[str, dict[str, Any]]:
+        """What each busy worker holds: ``{"queue": …, "run_at": …, "payload": …}`` by worker id."""
+        return {worker_id: _read(raw) for worker_id, raw in self.store.leases(self.store.workers()).items()}
+
+    @property
+    def failed(self) -> Failed:
+        """The failures that Redis keeps."""
+        return Failed(self.store, self.lifecycle)
+
+    def failed_of(self, queue: str) -> Failed:
+        """One queue's failures, where they are kept by queue (``redis_multi_queue``)."""
+        return Failed(self.store, self.lifecycle, self.store.keys.failed_of(queue))
+
+    def stat(self, name: str) -> int:
+        """A counter: ``processed`` (failures included) or ``failed``."""
+        return self.store.stat(name)
+
+    def info(self) -> dict[str, Any]:
+        """Figures at a glance, with Resque's names: pending, processed, queues, workers, working, failed, servers."""
+        queues, workers = self.queues(), self.workers()
+        return {
+            "pending": sum(self.store.sizes(queues)),
+            "processed": self.stat("processed"),
+            "queues": len(queues),
+            "workers": len(workers),
+            "working": len(self.store.leases(workers)),
+            "failed": self.failed.count(),
+            "servers": [self.store.describe()],
+        }
+
+
+class _Call:
+    """One job on its way into a queue."""
+
+    def __init__(self, definition: JobDefinition, queue: str, args: list[Any]) -> None:
+        self.definition = definition
+        self.queue = queue
+        self.args = args
+        self.attempt: Attempt | None = None
+        self.raw = b""
+
+    def vetoed(self) -> bool:
+        return not self.definition.hooks.run_before_enqueue(self.args)
+
+    def prepare(self, lifecycle: Lifecycle) -> bytes:
+        item: dict[str, Any] = {"class": self.definition.name, "args": list(self.args)}
+        self.attempt = lifecycle.stamp(self.queue, item)
+        try:
+            self.raw = encode(item)
+        except EncodeError:
+            encode(self.args)  # raises if it was the caller's doing; else a preprocessor's, and the job goes in without
+            self.raw = encode({"class": self.definition.name, "args": self.args, METADATA: item.get(METADATA, {})})
+        return self.raw
+
+    def after(self) -> None:
+        self.definition.hooks.run_after_enqueue(self.args)
+
+    @property
+    def receipt(self) -> Receipt:
+        return Receipt(self.queue, None if self.attempt is None else self.attempt.event_hash)
+
+
+def _not_here(*args: Any) -> None:  # noqa: ARG001 - any job's signature
+    msg = "this job is known by its name only; register it to perform it here"
+    raise UnknownJobError(msg)
+
+
+def _read(raw: bytes) -> dict[str, Any]:
+    """An item as an object; empty where it is none."""
+    try:
+        found = decode(raw)
+    except DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _backends(
+    given: Iterable[RedisBackend | FailureBackend],
+) -> tuple[RedisBackend | FailureBackend, ...]:
+    found = tuple(given)
+    for backend in found:
+        if backend not in {"redis", "redis_multi_queue"} and not hasattr(backend, "save"):
+            msg = f"failure_backends takes 'redis', 'redis_multi_queue' and objects with save(entry), not {backend!r}"
+            raise ConfigError(msg)
+    if {"redis", "redis_multi_queue"} <= {backend for backend in found if isinstance(backend, str)}:
+        msg = "failure_backends takes 'redis' or 'redis_multi_queue', not both: a failure has one place in Redis"
+        raise ConfigError(msg)
+    return found

@@ -1,0 +1,88 @@
+"""What is kept of a job that failed, and where: Redis' list as Resque keeps it, and other backends beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from clues.metadata import Failure, failure_of
+from clues.resque import times
+from clues.resque.wire import encode, members
+from clues.sanitize import plain
+
+DIRTY_EXIT = "Resque::PruneDeadWorkerDirtyExit"
+"""How Ruby names the failure of a job whose worker was pruned; plugins on either side match on it."""
+
+RedisBackend = Literal["redis", "redis_multi_queue"]
+
+_MAX_ERROR = 100_000
+_CALLERS = tuple(str(Path(module.__file__ or "?").parent) for module in (asyncio, threading)) + (
+    contextlib.__file__,
+    str(Path(__file__).parent),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureEntry:
+    """A failed job, as Resque stores it (resque ``failure/redis.rb``).
+
+    Attributes:
+        failed_at: when, in epoch seconds.
+        payload: the item's bytes, as they were taken.
+        failure: what was raised.
+        worker: the id of the worker that held the job.
+        queue: the job's queue.
+    """
+
+    failed_at: float
+    payload: bytes
+    failure: Failure
+    worker: str
+    queue: str
+
+    def encode(self) -> bytes:
+        """The entry's bytes; the payload stands in them as it came, or as a string where it is no JSON object."""
+        head = encode(times.failed_at(self.failed_at))
+        rest = {
+            "exception": plain(self.failure.exception),
+            "error": plain(self.failure.message[:_MAX_ERROR]),
+            "backtrace": plain(list(self.failure.backtrace)),
+            "worker": plain(self.worker),
+            "queue": plain(self.queue),
+        }
+        return b'{"failed_at":' + head + b',"payload":' + as_payload(self.payload) + b"," + encode(rest)[1:]
+
+
+class FailureBackend(Protocol):
+    """Whoever else wants to know of failures; called after the outcome is committed, its own errors are counted."""
+
+    def save(self, entry: FailureEntry) -> None:
+        """Keep a failure."""
+
+
+def as_payload(raw: bytes) -> bytes:
+    """An item's bytes if it is a JSON object, else the bytes as a JSON string: resque-web reads payloads as objects."""
+    try:
+        members(raw)
+    except ValueError:
+        return encode(raw.decode("utf-8", "backslashreplace"))
+    return raw
+
+
+def describe(error: BaseException) -> Failure:
+    """What a job raised, its backtrace cut where the job's own code begins."""
+    return failure_of(error, callers=_CALLERS)
+
+
+def additional(hook_error: BaseException, original: BaseException, job: str) -> Failure:
+    """The failure to store where an on_failure hook raised too, in Resque's words (``job.rb``)."""
+    hook, first = describe(hook_error), describe(original)
+    message = (
+        f"Additional error ({hook.exception}: {hook.message}) occurred in running failure hooks for job {job}\n"
+        f"Original error that caused job failure was {hook.exception}: {first.exception}: {first.message}"
+    )
+    return Failure("RuntimeError", message, first.backtrace)

@@ -1,0 +1,41 @@
+"""Running a worker as a program does: signals, pid file, the exit status."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from clues import config
+from clues.resque.client import Resque
+from clues.resque.signals import stopping_on_signals
+from clues.resque.worker import Worker
+
+
+def run(
+    client: Resque,
+    queues: str | Iterable[str],
+    *,
+    interval: float = 5.0,
+    pidfile: str | None = None,
+    title_prefix: str = "",
+) -> int:
+    """Work queues in this process until TERM, INT or QUIT: each finishes the running job first.
+
+    Args:
+        client: where the jobs are.
+        queues: names and patterns in order of priority.
+        interval: the longest wait between two looks at the queues, in seconds; 0 ends when they are empty.
+        pidfile: where to write the process id, without a newline; it is left there, as Resque does.
+        title_prefix: what stands before the process title.
+
+    Returns:
+        The exit status: 0.
+    """
+    config.configure_from_environment()
+    worker = Worker(client, queues, interval=interval, title_prefix=title_prefix)
+    if pidfile:
+        Path(pidfile).write_text(str(os.getpid()))
+    with stopping_on_signals(worker.stop):
+        worker.work()
+    return 0

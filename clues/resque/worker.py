@@ -1,0 +1,237 @@
+"""The worker: takes jobs, performs them, ends them. One thread of one process; the innermost part of the tree."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+from clues.lifecycle import Attempt
+from clues.metadata import Failure
+from clues.resque import proctitle, times
+from clues.resque.client import Resque
+from clues.resque.heartbeat import INTERVAL as HEARTBEAT_INTERVAL
+from clues.resque.heartbeat import Heartbeat
+from clues.resque.job import Job
+from clues.resque.lease import Lease
+from clues.resque.outcome import commit
+from clues.resque.pruner import PRUNE_INTERVAL, Pruner
+from clues.resque.queues import QueueList
+from clues.resque.registry import JobDefinition
+from clues.resque.signals import WakeUp
+from clues.resque.store import UNAVAILABLE, Taken
+from clues.resque.waker import Waker
+from clues.sanitize import Sanitizer
+
+log = logging.getLogger("clues.resque")
+
+_LONGEST_BACKOFF = 5.0
+
+_sanitizer = Sanitizer()
+
+
+class Worker:
+    """Works queues until it is told to stop.
+
+    Its steps:
+
+    1. *start up*: process title, pruning of the dead, registering, heartbeat;
+    2. *reserve*: take a job from the first queue that has one, together with its lease, in one step;
+    3. *perform* it between its hooks, whatever it raises;
+    4. *end* it: remove the lease, count, store the failure, in one step; then publish the outcome;
+    5. *wait* where nothing was found, until a push wakes it or the interval is over;
+    6. *shut down*: stop the heartbeat, unregister.
+
+    `stop` may be called from a signal handler or another thread; the running job is finished first.
+
+    Attributes:
+        id: ``host:pid:queues``, as Resque has it.
+        processed: jobs ended so far.
+        failed: those of them that failed.
+    """
+
+    def __init__(
+        self,
+        client: Resque,
+        queues: str | Iterable[str],
+        *,
+        interval: float = 5.0,
+        hostname: str | None = None,
+        heartbeat_interval: float = HEARTBEAT_INTERVAL,
+        prune_interval: float = PRUNE_INTERVAL,
+        title_prefix: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is written before `work`.
+
+        Args:
+            client: where the jobs are, and how failures are kept.
+            queues: names and patterns in order of priority (see `QueueList`).
+            interval: the longest wait between two looks at the queues, in seconds; 0 ends when they are empty.
+            hostname: for the worker's id, in place of the system's.
+            heartbeat_interval: seconds between heartbeats.
+            prune_interval: seconds without a heartbeat after which another worker is taken for dead.
+            title_prefix: what stands before the process title.
+            clock: epoch seconds.
+
+        Raises:
+            NoQueueError: no queue was given.
+        """
+        self._client = client
+        self._store = client.store
+        self._lifecycle = client.lifecycle
+        self._queues = QueueList(queues)
+        self._interval = interval
+        self._heartbeat_interval = heartbeat_interval
+        self._title_prefix = title_prefix
+        self._clock = clock
+        self.id = f"{hostname or socket.gethostname()}:{os.getpid()}:{self._queues.id_part}"
+        self._pruner = Pruner(client, self.id, prune_interval=prune_interval, clock=clock)
+        self._wake_up = WakeUp()
+        self._stopping = False
+        self.processed = 0
+        self.failed = 0
+
+    def stop(self) -> None:
+        """Take no more jobs; `work` returns after the running one."""
+        self._stopping = True
+        self._wake_up.now()
+
+    def work(self) -> None:
+        """Work until stopped, or until the queues are empty if the interval is 0."""
+        self._show("Starting")
+        heartbeat = Heartbeat(self._store, self.id, self._heartbeat_interval)
+        waker = Waker(self._store.client, self._store.keys.queue_prefix, self._interval)
+        self._start_up(heartbeat)
+        try:
+            self._loop(waker)
+        finally:
+            waker.close()
+            heartbeat.stop()
+            self._shut_down()
+
+    def work_one(self) -> bool:
+        """Take and perform one job, if there is one; gives whether there was."""
+        job = self._reserve(self._store.take(self.id, self._polled(), times.run_at(self._clock())))
+        if job is None:
+            return False
+        self._work_on(job)
+        return True
+
+    # start up and shut down
+
+    def _start_up(self, heartbeat: Heartbeat) -> None:
+        if self._store.lease(self.id) is not None:
+            # An earlier process had our id, and died on the job: unknown means failed, never silently run again.
+            self._pruner.bury(self.id)
+        self._store.forget_heartbeat(self.id)
+        heartbeat.start()
+        self._pruner.prune()
+        self._store.register(self.id, times.started(self._clock()))
+        log.info("%s works %s on %s", self.id, self._queues.id_part, self._store.describe())
+
+    def _shut_down(self) -> None:
+        try:
+            self._store.unregister(self.id)
+        except UNAVAILABLE as error:
+            log.warning("%s could not unregister, it will be pruned: %s", self.id, error)
+        log.info("%s has stopped: %d processed, %d failed", self.id, self.processed, self.failed)
+
+    # the loop
+
+    def _loop(self, waker: Waker) -> None:
+        self._show_waiting()
+        failures = 0
+        while not self._stopping:
+            try:
+                found = self.work_one()
+                failures = 0
+            except UNAVAILABLE as error:
+                failures += 1
+                self._wait_for_redis(error, failures)
+                continue
+            if found:
+                waker.disarm()
+            elif self._interval == 0:
+                break
+            elif waker.arm():  # what was pushed before the waker was armed is found by one more look
+                continue
+            else:
+                self._show_waiting()
+                waker.wait(self._interval, self._wake_up.fileno())
+                self._wake_up.drain()
+
+    def _wait_for_redis(self, error: BaseException, failures: int) -> None:
+        pause = min(0.05 * 2 ** min(failures, 10), _LONGEST_BACKOFF)
+        if failures == 1:
+            log.warning("Redis is away (%s); trying again until it is back", error)
+        self._wake_up.wait(pause)
+
+    def _polled(self) -> list[str]:
+        return self._queues.expand(self._store.queues() if self._queues.has_patterns else ())
+
+    # a job's way
+
+    def _reserve(self, taken: Taken) -> Job | None:
+        if taken.lease is not None:
+            # We hold no job, so this is the one whose reply was lost: nobody has begun it.
+            lease = Lease.parse(taken.lease)
+            return Job(lease.queue, lease.payload)
+        return None if taken.queue is None else Job(taken.queue, taken.raw)
+
+    def _work_on(self, job: Job) -> None:
+        attempt = self._lifecycle.dequeued(job.queue, job.item)
+        self._show(f"Processing {job.queue} since {int(self._clock())} [{job.worker_class}]")
+        failure = self._perform(attempt, job)
+        self._end(attempt, job, failure)
+
+    def _perform(self, attempt: Attempt | None, job: Job) -> Failure | None:
+        definition: JobDefinition | None = None
+        name = job.worker_class or "an item without a class"
+        with self._lifecycle.performing(attempt, job.queue, job.item):
+            log.info("performing %s from %s", name, job.queue)
+            try:
+                definition = job.definition(self._client.registry)
+                job.perform(definition)
+            except BaseException as error:  # noqa: BLE001 - anything a job raises fails it (resque worker.rb)
+                failure = job.fail(definition, error)
+                log.warning("%s failed: %s: %s", name, failure.exception, redacted(failure.message))
+                return failure
+            log.info("done %s", name)
+        return None
+
+    def _end(self, attempt: Attempt | None, job: Job, failure: Failure | None) -> None:
+        self.processed += 1
+        self.failed += failure is not None
+        if not self._commit(job, failure):
+            log.warning("%s was ended by somebody else meanwhile; its outcome here is not recorded", job.worker_class)
+        elif failure is None:
+            self._lifecycle.perform_finished(attempt)
+        else:
+            self._lifecycle.failed(attempt, failure)
+
+    def _commit(self, job: Job, failure: Failure | None) -> bool:
+        """Commit the outcome, however long Redis is away: the job was done, and must not be taken for lost."""
+        at, failures = self._clock(), 0
+        while True:
+            try:
+                decided = commit(self._client, self.id, job, failure, at=at)
+            except UNAVAILABLE as error:
+                failures += 1
+                self._wait_for_redis(error, failures)
+                continue
+            # After a lost reply the lease may be gone by our own doing.
+            return decided or failures > 0
+
+    def _show(self, text: str) -> None:
+        proctitle.show(text, prefix=self._title_prefix)
+
+    def _show_waiting(self) -> None:
+        self._show(f"Waiting for {self._queues.id_part}")
+
+
+def redacted(message: str) -> str:
+    """An error's message as the worker's own log may show it."""
+    return _sanitizer.message(message)[0]
