@@ -1,0 +1,77 @@
+"""Real Redis servers, as many as a test wants."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@dataclass
+class Server:
+    """A server process of a test."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """Kill it, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(server: Server) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", server.port)) == 0:
+                return
+        if server.process.poll() is not None:
+            break
+        time.sleep(0.02)
+    pytest.fail(f"redis-server did not start: {(server.folder / 'log').read_text()[-800:]}")
+
+
+@pytest.fixture
+def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start servers, each on a port of its own (``{port}`` in the arguments), and kill them after the test."""
+    program = shutil.which("redis-server") or pytest.skip("redis-server is not on PATH")
+    running: list[Server] = []
+
+    def start(*arguments: str, port: int | None = None, config: str | None = None) -> Server:
+        port = port or _free_port()
+        folder = tmp_path_factory.mktemp("redis")
+        (folder / "redis.conf").write_text((config if config is not None else "port {port}\n").format(port=port))
+        given = [word.format(port=port) for word in arguments]
+        fixed = ["--dir", str(folder), "--logfile", str(folder / "log")]
+        # A sentinel takes no such options behind its file's name unless they come before --sentinel.
+        command = [program, str(folder / "redis.conf"), *fixed, *given]
+        running.append(Server(port, folder, subprocess.Popen(command)))  # noqa: S603
+        _wait_for(running[-1])
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
