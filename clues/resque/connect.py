@@ -42,7 +42,7 @@ REFUSED = (redis.exceptions.RedisError,)
 
 _SENTINEL_PORT = 26379
 _TIMEOUTS = {"socket_connect_timeout": 5.0, "socket_timeout": 30.0}
-_SENTINEL_TIMEOUTS = {"socket_connect_timeout": 5.0, "socket_timeout": 5.0}
+_SHORT_TIMEOUTS = {"socket_connect_timeout": 5.0, "socket_timeout": 5.0}
 _CLUSTER = "Redis Cluster can't serve Resque, whose keys span slots; give a single Redis, or Sentinel"
 
 
@@ -110,7 +110,8 @@ def check_server(client: redis.Redis) -> None:
 
 def push_connection(client: redis.Redis) -> Any:
     """Make a connection beside the client's own, with its settings, that speaks RESP3; it is not connected yet."""
-    settings = _untangled(client.connection_pool) | _no_retry() | {"protocol": 3, "health_check_interval": 0}
+    settings = _untangled(client.connection_pool) | _no_retry() | _SHORT_TIMEOUTS
+    settings |= {"protocol": 3, "health_check_interval": 0}
     settings.pop("parser_class", None)
     if isinstance(client.connection_pool, SentinelConnectionPool):
         settings["connection_pool"] = client.connection_pool.proxy
@@ -120,10 +121,13 @@ def push_connection(client: redis.Redis) -> Any:
 def _from_url(url: str) -> redis.Redis:
     try:
         return _from_sentinel_url(url) if url.startswith(("sentinel:", "sentinels:")) else _from_plain_url(url)
-    except ValueError as error:
+    except ConfigError as error:
+        raise ConfigError(f"mistaken Redis URL: {error}") from None
+    except ValueError:
         # The libraries' own words may quote a piece of the password.
-        reason = str(error) if isinstance(error, ConfigError) else "percent-encode what is special in user and password"
-        raise ConfigError(f"mistaken Redis URL: {reason}") from None
+        raise ConfigError(
+            "mistaken Redis URL: check its port and options, and percent-encode what is special in the password"
+        ) from None
 
 
 def _from_plain_url(url: str) -> redis.Redis:
@@ -151,7 +155,7 @@ def _from_sentinel_url(url: str) -> redis.Redis:
     secure |= {"ssl": True} if kind.scheme == "sentinels" else {}
     manager = Sentinel(  # type: ignore[no-untyped-call]
         [_host_and_port(host) for host in hosts.split(",")],
-        sentinel_kwargs={**_no_retry(), **_SENTINEL_TIMEOUTS, **_keepalive(), **own, **secure},
+        sentinel_kwargs={**_no_retry(), **_SHORT_TIMEOUTS, **_keepalive(), **own, **secure},
     )
     wanted = {**_settings(unix=False), **settings, **secure}
     pool = SentinelConnectionPool(service, manager, **wanted)  # type: ignore[no-untyped-call]

@@ -104,9 +104,7 @@ def _write_float(value: float, place: str) -> str:
     return float_text(value)
 
 
-def _write_container(
-    value: dict[Any, Any] | list[Any] | tuple[Any, ...], place: str, around: tuple[int, ...]
-) -> str:
+def _write_container(value: dict[Any, Any] | list[Any] | tuple[Any, ...], place: str, around: tuple[int, ...]) -> str:
     if id(value) in around:
         raise _refusal(place, "holds itself; pass data without cycles")
     if len(around) == MAX_DEPTH:
