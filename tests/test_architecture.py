@@ -1,0 +1,65 @@
+"""The layers, and what `import clues` costs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NEW_MODULES = """
+import sys
+before = set(sys.modules)
+import {module}
+import json
+found = {{name: getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - before}}
+print(json.dumps({{name: path for name, path in found.items() if path}}))
+"""
+
+
+def test_layers() -> None:
+    """Every import contract of pyproject.toml holds."""
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", ["clues", "clues.testing"])
+def test_import_brings_no_third_party(module: str) -> None:
+    """Importing clues imports the standard library and clues, nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-c", NEW_MODULES.format(module=module)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    found = json.loads(done.stdout)
+    foreign = {name for name, path in found.items() if "site-packages" in path and not name.startswith("clues")}
+    assert foreign == set()
+    assert module in found
+
+
+def test_nobody_imports_the_bare_folder() -> None:
+    """The folder `publishers` is imported as `clues.publishers`, also by its own files."""
+    sources = [path for folder in ("clues", "publishers", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    assert len(sources) > 40
+    bare = re.compile(r"^\s*(?:from|import)\s+publishers\b", re.MULTILINE)
+    assert [path for path in sources if bare.search(path.read_text())] == []
+
+
+def test_environment_is_read_at_the_edge() -> None:
+    """`os.environ` is looked at in config, the CLI, the demo and the Resque client's constructor only."""
+    allowed = {"clues/config.py", "clues/resque/client.py"}
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("clues", "publishers")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"os\.environ|getenv", path.read_text())
+    }
+    assert {path for path in readers if not path.startswith(("clues/cli/", "clues/demo/", "clues/publishers/"))} <= allowed
