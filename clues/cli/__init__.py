@@ -1,0 +1,39 @@
+"""The command line: argument parsing and printing only; what it prints is found out elsewhere.
+
+Exit codes: 0 fine, 1 what was asked for was not found or failed, 2 mistaken usage or settings, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from clues.errors import CluesError, ConfigError
+
+USAGE = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``clues`` and give its exit code.
+
+    Args:
+        argv: the arguments; the process's own if left out.
+    """
+    from clues.cli.app import app
+    from clues.cli.output import make_streams_safe, say_error, silence_stdout
+
+    make_streams_safe()
+    try:
+        app(args=None if argv is None else list(argv), prog_name="clues")
+        sys.stdout.flush()
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except CluesError as error:
+        say_error(error)
+        return USAGE if isinstance(error, ConfigError) else 1
+    except BrokenPipeError:
+        silence_stdout()
+    return 0

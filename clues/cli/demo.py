@@ -1,0 +1,62 @@
+"""``clues demo``: see it work, on a Redis of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_EXAMPLE = """\
+Examples:
+
+  clues demo
+
+  clues demo --seconds 8 --dir out --workers 2"""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=_EXAMPLE)(demo)
+
+
+def demo(
+    *,
+    seconds: Annotated[
+        float, typer.Option("--seconds", "-s", min=0.5, max=86_400, help="How long to enqueue jobs.")
+    ] = 20,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir",
+            metavar="DIR",
+            help="Where to write events.log; a new temporary folder if left out. The log of an earlier run becomes "
+            "events.log.1.",
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="How many worker processes.")] = 3,
+) -> None:
+    """Watch a small shop's jobs being worked, on a Redis of its own; nothing else is needed, nothing is left behind."""
+    from clues.cli.demo_screen import screen
+    from clues.cli.demo_summary import print_summary
+    from clues.cli.output import console, quiet_pipe
+    from clues.demo.session import Session
+
+    place = _made(folder)
+    with quiet_pipe():
+        with screen() as shown:
+            outcome = Session(place, seconds=seconds, workers=workers, screen=shown).run()
+        print_summary(outcome, console())
+
+
+def _made(folder: Path | None) -> Path:
+    import tempfile
+
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix="clues-demo-"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"can't make the folder {folder}: {error.strerror}"
+        raise typer.BadParameter(msg, param_hint="--dir") from None
+    return folder

@@ -1,0 +1,33 @@
+"""Which event logs a command reads when none is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from clues.analysis.rotation import siblings
+from clues.errors import ConfigError
+
+
+def default_log(environ: Mapping[str, str] = os.environ) -> Path:
+    """The file of the first ``log://`` URL in ``CLUES_PUBLISHERS``.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for url in environ.get("CLUES_PUBLISHERS", "").split(","):
+        parts = urlsplit(url.strip())
+        if parts.scheme == "log" and (path := unquote(parts.netloc + parts.path)):
+            return Path(path)
+    msg = "which event log? name a file, or set CLUES_PUBLISHERS=log:///path/to/events.log"
+    raise ConfigError(msg)
+
+
+def logs_to_read(given: list[Path] | None) -> list[Path]:
+    """The files that were named, else the default log with all that it was rotated into, oldest first."""
+    if given:
+        return given
+    path = default_log()
+    return siblings(path) or [path]

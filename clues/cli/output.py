@@ -1,0 +1,116 @@
+"""How the commands print: safely, in colour only on a terminal, and quietly when the reader is gone."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import typer
+from rich.console import Console
+
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of text: data must not steer the reader's terminal."""
+
+_NOBODY_READS = {errno.EPIPE, errno.EIO}  # the latter where the terminal is gone
+
+_LAYOUT = re.compile("[\t\n]")
+
+
+def clean(text: object, *, lines: bool = False) -> str:
+    """Text from a log as it may be shown: control characters are spelled out.
+
+    Args:
+        text: anything.
+        lines: keep newlines and tabs.
+    """
+    safe = _UNSAFE.sub(_spell_out, str(text))
+    return safe if lines else _LAYOUT.sub(_spell_out, safe)
+
+
+def clean_json(line: str) -> str:
+    """A JSON line as a terminal may get it: the same value, control characters escaped in JSON's way."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+def console(*, soft_wrap: bool = True) -> Console:
+    """A console for standard output that leaves broken pipes to the command.
+
+    Args:
+        soft_wrap: leave the wrapping of long lines to the terminal.
+    """
+    stream = sys.stdout
+    plain = not on_terminal(stream) or "NO_COLOR" in os.environ
+    return _Console(
+        file=stream,
+        force_terminal=on_terminal(stream),
+        color_system=None if plain else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=soft_wrap,
+    )
+
+
+def on_terminal(stream: IO[str] | None = None) -> bool:
+    """Whether a stream, standard output if left out, is a terminal that can move its cursor."""
+    return (stream or sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
+
+
+def say_error(error: object) -> None:
+    """Say what went wrong, in one line."""
+    print(f"clues: error: {clean(error)}", file=sys.stderr)
+
+
+def say(text: object) -> None:
+    """Say something beside the output: on standard error."""
+    print(clean(text), file=sys.stderr)
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End the command, well and quietly, when who reads its output has seen enough, as in ``clues tail | head``."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _NOBODY_READS:
+            raise
+        silence_stdout()
+        raise typer.Exit from None
+
+
+def silence_stdout() -> None:
+    """Let what is still buffered go nowhere, or Python complains at exit that nobody reads it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def make_streams_safe() -> None:
+    """Never fail to print: not where a stream is closed, nor a character that the terminal's encoding lacks."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere() -> IO[str]:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would exit at once, with 1; the commands have something to tidy up."""
+        raise BrokenPipeError
+
+
+def _spell_out(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]

@@ -1,0 +1,93 @@
+"""``clues trace HASH``: one job's timeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from clues.analysis.reader import Reader
+    from clues.analysis.timeline import Timeline
+
+_EXAMPLE = """\
+Examples:
+
+  clues trace 0695f49c
+
+  clues trace 0695f49c events.log events.log.1.gz --json | jq '.attempts[].outcome'"""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=_EXAMPLE)(trace)
+
+
+def trace(
+    event_hash: Annotated[
+        str, typer.Argument(metavar="HASH", help="The job's hash, or its first digits, at least 6.", show_default=False)
+    ],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Event logs, plain or .gz; the log of CLUES_PUBLISHERS and all that it was rotated into if left out.",
+        ),
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="The timeline as one JSON object.")] = False,
+) -> None:
+    """Tell one job's life: each event, the gaps between, its fields, its error, the jobs it enqueued."""
+    from clues.analysis.reader import Reader
+    from clues.analysis.timeline import timeline
+    from clues.cli.logs import logs_to_read
+    from clues.cli.output import quiet_pipe
+
+    reader = Reader()
+    prefix = _checked(event_hash)
+    paths = logs_to_read(files)
+    try:
+        found = timeline(reader.read(*paths), prefix)
+    finally:
+        if not as_json:
+            _tell_what_was_read(reader)
+    with quiet_pipe():
+        _print_json(found, reader) if as_json else _print(found)
+
+
+def _checked(event_hash: str) -> str:
+    from clues.analysis.timeline import SHORTEST_PREFIX
+
+    prefix = event_hash.strip().lower()
+    if len(prefix) < SHORTEST_PREFIX:
+        msg = f"give at least the first {SHORTEST_PREFIX} digits of the hash"
+        raise typer.BadParameter(msg, param_hint="HASH")
+    return prefix
+
+
+def _print(found: Timeline) -> None:
+    from clues.cli.output import console
+    from clues.cli.timeline_text import timeline_text
+
+    console().print(timeline_text(found))
+
+
+def _print_json(found: Timeline, reader: Reader) -> None:
+    import json
+
+    from clues.cli.output import clean_json, on_terminal
+
+    read = {"files": reader.sources, "events": reader.events, "bad_lines": reader.bad}
+    text = json.dumps({**found.as_dict(), "read": read}, indent=2, ensure_ascii=False, default=str)
+    print(clean_json(text) if on_terminal() else text)
+
+
+def _tell_what_was_read(reader: Reader) -> None:
+    from clues.cli.output import say
+
+    bad = f", {reader.bad:,} lines were no events" if reader.bad else ""
+    say(f"read {reader.events:,} events from {', '.join(reader.sources) or 'no file'}{bad}")
+    for line in reader.samples:
+        where = line.source if line.number is None else f"{line.source}:{line.number}"
+        say(f"  {where}: {line.text or line.reason}")
