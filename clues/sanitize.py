@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -17,10 +17,14 @@ REDACTED = "[REDACTED]"
 ELLIPSIS = "…"
 
 SECRET_WORDS = (
-    "password passwd pwd passphrase passcode secret token api_key apikey access_key private_key auth authorization "
-    "cookie credential session_id sessionid csrf xsrf signature ssn credit_card card_number cvv cvc iban"
-).split()
+    "password", "passwd", "pwd", "passphrase", "passcode", "secret", "token", "api_key", "apikey", "access_key",
+    "private_key", "auth", "authorization", "cookie", "credential", "session_id", "sessionid", "csrf", "xsrf",
+    "signature", "ssn", "credit_card", "card_number", "cvv", "cvc", "iban",
+)  # fmt: skip
 """Words that make a key a secret's name, wherever they stand in it: ``db_password``, ``X-Api-Key``, ``authToken``."""
+
+# Those that people also glue to the word before them, and that no ordinary word ends with: ``dbpassword``.
+_GLUED = frozenset({"password", "passwd", "passphrase", "passcode", "secret", "token", "apikey", "credential"})
 
 _MAX_DEPTH = 32
 _MAX_KEY = 200
@@ -28,10 +32,32 @@ _MAX_REPR_SOURCE = 4096
 _INT_LIMIT = 2**63
 _MARK_SIZE = 32  # what a container keeps back to say how much of it was left out
 _MARGIN = 512  # text beyond a cut that redaction still sees, so that half a secret is not left at its edge
+_MAX_LINE = 1024
+_PLAIN_SIZE = 1 << 20  # lists that share lists can grow without end when they are written out
+_UNREADABLE = "<unreadable>"
 
-_WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
-_URL_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s:/@]*):(?P<secret>[^\s/@]+)@")
-_BEARER = re.compile(r"\b(?P<kind>Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
+# Every pattern here must take linear time on any text: no repeat can begin at many places of one run.
+_URL_CREDENTIALS = re.compile(r"(?P<user>://[^\s:/@\"'<>]*):[^\s/\"'<>]+@")
+_BEARER = re.compile(
+    r"\b(?P<kind>(?i:bearer)(?=\s+[\w.~+/=-]{6})"
+    r"|(?i:basic)(?=\s+(?:[A-Za-z+/]*[0-9=]|[A-Za-z+/]*?[a-z][A-Z])))"  # not the English word
+    r"\s+[A-Za-z0-9._~+/=-]{6,}"
+)
+_COOKIE = re.compile(
+    r"(?P<key>(?i:cookies?)\s*[:=]\s*)(?P<secret>[^\s;,=\"']+=[^\s;,\"']*(?:;[ ]?[^\s;,=\"']+(?:=[^\s;,\"']*)?)*)"
+)
+_ASSIGNED = (
+    r"(?P<key>(?:{glued}|(?:(?<![^\W_])|(?<=[a-z0-9])(?=[A-Z]))(?:{apart}))"
+    r"[sS]?\d*(?:[_-][\w-]{{0,40}}|[A-Z][a-z]\w{{0,40}})?"  # SECRET_KEY, passwordHash
+    r"\\{{0,4}}[\"']?\s*(?:=>?|:)\s*)"
+    r"(?P<secret>"
+    r'\\"(?:[^"\\]|\\{{3}}.|\\[^"])*(?:\\?"|$)'  # JSON inside a JSON string
+    r'|"(?:[^"\\]|\\.)*(?:"|$)'
+    r"|'(?:[^'\\]|\\.)*(?:'|$)"
+    r"|\[[^\]]*\]?|\{{[^}}]*\}}?"
+    r"|(?:(?i:bearer|basic|token|apikey)\s+)?[^\s,;&\"'}}\]]+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +99,8 @@ class Sanitizer:
         secret = self.args_of.get(worker_class or "")
         if secret and self.words:
             args = [REDACTED if position in secret else value for position, value in enumerate(args)]
-        walk = _Walk(self._names, self.limits.args)
-        cleaned = walk.value(args)
-        return (cleaned if isinstance(cleaned, list) else [cleaned]), walk.cut
+        cleaned, cut = self._walked(args, self.limits.args)
+        return (cleaned if isinstance(cleaned, list) else [cleaned]), cut
 
     def metadata(self, metadata: Mapping[Any, Any], *, spent: int = 0) -> tuple[dict[str, Any], bool]:
         """The user's metadata, and whether anything of it was cut.
@@ -84,40 +109,58 @@ class Sanitizer:
             metadata: the fields.
             spent: bytes of the cap that other fields of the same event have used.
         """
-        walk = _Walk(self._names, max(self.limits.metadata - spent, 0))
-        cleaned = walk.value(dict(metadata))
-        return (cleaned if isinstance(cleaned, dict) else {}), walk.cut
+        room = self.limits.metadata - spent
+        if room < 2 * _MARK_SIZE:
+            return {}, True
+        cleaned, cut = self._walked(metadata, room)
+        return (cleaned, cut) if isinstance(cleaned, dict) else ({}, True)
 
     def message(self, text: str) -> tuple[str, bool]:
         """An error's message, and whether it was cut."""
         walk = _Walk(self._names, self.limits.message)
-        return walk.text(text), walk.cut
+        return walk.text(_text(text)), walk.cut
 
     def backtrace(self, lines: Collection[str]) -> tuple[list[str], bool]:
         """A backtrace, and whether it was cut: then its head and its tail are kept, for both tell something."""
-        kept = [_Walk(self._names, 1024).text(line) for line in lines]
-        if sum(map(_encoded_size, kept)) <= self.limits.backtrace:
-            return kept, False
-        head = list(_fitting(kept, self.limits.backtrace * 2 // 3))
-        tail = list(_fitting(reversed(kept[len(head) :]), self.limits.backtrace // 3))
-        return [*head, f"{ELLIPSIS} {len(kept) - len(head) - len(tail)} lines left out {ELLIPSIS}", *reversed(tail)], True
+        all_lines = list(lines)
+        size = self.limits.backtrace - 2
+        kept, cut = self._fitting(all_lines, size)
+        if len(kept) == len(all_lines):
+            return kept, cut
+        head, _ = self._fitting(all_lines, size * 2 // 3)
+        tail, _ = self._fitting(reversed(all_lines[len(head) :]), size // 3 - 2 * _MARK_SIZE)
+        left_out = len(all_lines) - len(head) - len(tail)
+        return [*head, f"{ELLIPSIS} {left_out} lines left out {ELLIPSIS}", *reversed(tail)], True
 
     def name(self, text: Any) -> str | None:
         """A queue's or class's name: short and valid Unicode, as foreign items may hold anything."""
-        return None if text is None else _Walk(_NO_SECRETS, _MAX_KEY).text(text if type(text) is str else _shown(text))
+        return None if text is None else _Walk(_NO_SECRETS, _MAX_KEY).text(_text(text))
+
+    def _walked(self, value: Any, size: int) -> tuple[Any, bool]:
+        walk = _Walk(self._names, size)
+        try:
+            return walk.value(value), walk.cut
+        except Exception:  # noqa: BLE001 - close to the recursion limit, or changed by another thread: the event goes on
+            return _UNREADABLE, True
+
+    def _fitting(self, lines: Iterable[str], size: int) -> tuple[list[str], bool]:
+        """The lines that fit into a size, and whether one of them was cut."""
+        kept = []
+        cut = False
+        for line in lines:
+            walk = _Walk(self._names, _MAX_LINE)
+            text = walk.text(_text(line))
+            size -= _encoded_size(text) + 1
+            if size < 0:
+                break
+            kept.append(text)
+            cut |= walk.cut
+        return kept, cut
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it, whole: neither redacted nor capped. For metadata on its way into an item."""
-    return _Walk(_NO_SECRETS, 1 << 62).value(value)
-
-
-def _fitting(lines: Iterable[str], size: int) -> Iterator[str]:
-    for line in lines:
-        size -= _encoded_size(line)
-        if size < 0:
-            return
-        yield line
+    """A value as JSON can hold it, not redacted, for metadata on its way into an item; whole up to a mebibyte."""
+    return _Walk(_NO_SECRETS, _PLAIN_SIZE).value(value)
 
 
 class _SecretNames:
@@ -128,13 +171,12 @@ class _SecretNames:
         self._names: re.Pattern[str] | None = None
         self._inside: re.Pattern[str] | None = None
         if words:
-            any_word = "|".join(re.escape(_snake(word)).replace("_", "[_-]?") for word in words)
-            self._names = re.compile(rf"(?:^|_)(?:{any_word})s?(?:_|$)")
-            self._inside = re.compile(
-                rf"(?P<key>\b[\w-]*?(?:{any_word})s?\\?[\"']?\s*[=:]\s*)"
-                rf"(?P<secret>\\?\"(?:[^\"\\]|\\.)*\\?\"|'[^']*'|(?!Bearer\b|Basic\b)[^\s,;&\"'}}\]]+)",
-                re.IGNORECASE,
-            )
+            snakes = list(dict.fromkeys(map(_snake, words)))
+            glued = "|".join(word for word in snakes if word in _GLUED) or r"(?!)"
+            apart = "|".join(re.escape(word).replace("_", "_?") for word in snakes if word not in _GLUED) or r"(?!)"
+            self._names = re.compile(rf"(?:{glued}|(?:^|_)(?:{apart}))s?\d*(?:_|$)")
+            apart = apart.replace("_?", "[_ -]?")
+            self._inside = re.compile(_ASSIGNED.format(glued=f"(?i:{glued})", apart=f"(?i:{apart})"))
 
     def __contains__(self, key: str) -> bool:
         if self._names is None:
@@ -151,8 +193,10 @@ class _SecretNames:
         if self._inside is None:
             return text
         if "://" in text and "@" in text:
-            text = _URL_CREDENTIALS.sub(rf"\g<scheme>\g<user>:{REDACTED}@", text)
+            text = _URL_CREDENTIALS.sub(rf"\g<user>:{REDACTED}@", text)
         if "=" in text or ":" in text:
+            if "ookie" in text:
+                text = _COOKIE.sub(_hide, text)
             text = self._inside.sub(_hide, text)
         if "earer" in text or "asic" in text:
             text = _BEARER.sub(rf"\g<kind> {REDACTED}", text)
@@ -174,7 +218,10 @@ def _snake(key: str) -> str:
 
 
 class _Walk:
-    """One pass over one value: every step spends of the size that is left, and says when it had to cut."""
+    """One pass over one value: every step spends of the size that is left, and says when it had to cut.
+
+    What overdraws the size (a mark, the last value) is small, and each container has kept `_MARK_SIZE` back for it.
+    """
 
     __slots__ = ("_above", "_left", "_secrets", "cut")
 
@@ -217,24 +264,32 @@ class _Walk:
 
     def _integer(self, value: int) -> Any:
         if -_INT_LIMIT <= value < _INT_LIMIT:
-            self._left -= len(str(value))
-            return value
+            return self._number(value, len(str(value)))
         bits = value.bit_length()
         # Some JSON readers lose digits beyond 64 bits and Python refuses to write more than 4,300: a string keeps them.
-        return self.text(str(value)) if bits < 1024 else f"<integer of {bits} bits>"  # noqa: PLR2004
+        return self.text(str(value) if bits < 1024 else f"<integer of {bits} bits>")  # noqa: PLR2004
 
     def _float(self, value: float) -> Any:
-        self._left -= len(repr(value))
         if math.isfinite(value):
-            return value
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124
+            return self._number(value, len(repr(value)))
+        return self.text("NaN" if value != value else "Infinity" if value > 0 else "-Infinity")  # noqa: PLR0124
+
+    def _number(self, value: float, size: int) -> Any:
+        if size > self._left:
+            return self._mark()
+        self._left -= size
+        return value
+
+    def _mark(self) -> str:
+        self.cut = True
+        self._left -= 5
+        return ELLIPSIS
 
     def _container(self, value: Any, depth: int) -> Any:
         mark = id(value)
         if mark in self._above or depth >= _MAX_DEPTH:
             self.cut = True
-            self._left -= 20
-            return "<cycle>" if mark in self._above else "<too deep>"
+            return self.text("<cycle>" if mark in self._above else "<too deep>")
         self._above.add(mark)
         self._left -= 2 + _MARK_SIZE
         try:
@@ -245,7 +300,7 @@ class _Walk:
 
     def _array(self, value: Any, depth: int) -> list[Any]:
         done: list[Any] = []
-        for item in list(value):
+        for item in self._enough(value):
             if self._left <= 0:
                 self.cut = True
                 done.append(f"{ELLIPSIS} {len(value) - len(done)} more")
@@ -256,48 +311,49 @@ class _Walk:
 
     def _object(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
         done: dict[str, Any] = {}
-        for key, item in list(value.items()):
-            if self._left <= 0:
+        for key, item in self._enough(value.items()):
+            name = self._key(key)
+            size = _encoded_size(name) + 2
+            if size >= self._left:
                 self.cut = True
                 done[ELLIPSIS] = f"{len(value) - len(done)} more"
                 break
-            name = self._key(key)
+            self._left -= size
             done[name] = self._secret(item) if name in self._secrets else self.value(item, depth + 1)
         return done
+
+    def _enough(self, values: Iterable[Any]) -> list[Any]:
+        """As many as could fit and one more, copied in one step, so that another thread can't change them halfway."""
+        return list(islice(values, max(self._left, 0) + 1))
 
     def _key(self, key: Any) -> str:
         name = key if type(key) is str else _key_text(key)
         if len(name) > _MAX_KEY:
             self.cut = True
             name = name[:_MAX_KEY] + ELLIPSIS
-        name = _valid(name)
-        self._left -= _encoded_size(name) + 2
-        return name
+        return _valid(name)
 
     def _secret(self, value: Any) -> Any:
-        if value is None or type(value) is bool or value == "":
+        if value is None or type(value) is bool or (type(value) is str and not value):
+            self._left -= 5
             return value  # whether there is one is worth knowing and gives nothing away
-        self._left -= 12
-        return REDACTED
+        return self.text(REDACTED)
 
     def _unusual(self, value: Any, depth: int) -> Any:
         try:
             return self._converted(value, depth)
         except Exception:  # noqa: BLE001 - foreign classes may raise from any method
-            self._left -= 40
-            return _unreadable(value)
+            return self.text(_unreadable(value))
 
     def _converted(self, value: Any, depth: int) -> Any:
         if isinstance(value, bool | int | float | str) or value is None:
             return self.value(_base_value(value), depth)
         if isinstance(value, bytes | bytearray | memoryview):
-            return self.text(bytes(value[: max(self._left, 0) + 1]).decode("utf-8", "backslashreplace"))
+            return self.text(bytes(value[: max(self._left, 0) + _MARGIN]).decode("utf-8", "backslashreplace"))
         if isinstance(value, Mapping):
             return self._container(dict(value), depth)
-        if isinstance(value, set | frozenset):
-            return self._container(list(islice(value, max(self._left, 0) + 1)), depth)
-        if isinstance(value, list | tuple):
-            return self._container(list(value), depth)
+        if isinstance(value, set | frozenset | list | tuple):
+            return self._container(self._enough(value), depth)
         return self.text(_shown(value))
 
 
@@ -311,33 +367,40 @@ def _base_value(value: Any) -> Any:
     return float.__float__(value)
 
 
+def _text(value: Any) -> str:
+    """A plain string: the value's own, or what it looks like."""
+    if type(value) is str:
+        return value
+    return str.__str__(value) if isinstance(value, str) else _shown(value)
+
+
 def _key_text(key: Any) -> str:
     if key is None:
         return ""  # as Ruby writes a nil key
     if key is True or key is False:
         return "true" if key else "false"
     try:
-        return str(key)[:_MAX_REPR_SOURCE]
+        return str.__str__(key if isinstance(key, str) else str(key))[:_MAX_REPR_SOURCE]
     except Exception:  # noqa: BLE001 - users write __str__
         return _unreadable(key)
 
 
 def _shown(value: Any) -> str:
     """An object as text: what ``str`` says of dates, decimals, UUIDs, paths; else its repr."""
+    kind = type(value)
     try:
-        text = value.isoformat() if hasattr(value, "isoformat") else None
+        # Asked of the class: a proxy object would answer for any name, with a call over the network for instance.
+        text = value.isoformat() if hasattr(kind, "isoformat") else None
         if not isinstance(text, str):
-            quiet = type(value).__module__ in {"decimal", "uuid", "pathlib", "fractions", "ipaddress"}
+            quiet = kind.__module__ in {"decimal", "uuid", "pathlib", "fractions", "ipaddress"}
             text = str(value) if quiet else repr(value)
-    except RecursionError:
-        return _unreadable(value)
+        return str.__str__(text)
     except Exception:  # noqa: BLE001 - users write __repr__
         return _unreadable(value)
-    return text
 
 
 def _unreadable(value: object) -> str:
-    return f"<unreadable {type(value).__name__[:100]}>"
+    return f"<unreadable {type.__dict__['__name__'].__get__(type(value))[:100]}>"
 
 
 def _valid(text: str) -> str:
