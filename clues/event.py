@@ -47,8 +47,8 @@ def json_encoder() -> Callable[[Any], bytes]:
     try:
         import orjson  # noqa: PLC0415 - an extra, and `import clues` imports no third-party package
     except ImportError:
-        encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_last_resort).encode
-        return lambda value: encode(value).encode("utf-8", "backslashreplace")
+        encode = _standard_encoder(ensure_ascii=False).encode
+        return lambda value: encode(value).encode()
     return functools.partial(orjson.dumps, default=_last_resort)
 
 
@@ -95,7 +95,11 @@ def _encode(  # noqa: PLR0917
         # Events from Lifecycle are sanitised and never come here; one that was built by hand may.
         known = {key: str(metadata[key]) for key in ("_event_hash", "_event_id") if key in metadata}
         shape |= {"metadata": {**known, "_truncated": ["metadata", "args"]}, "args": []}
-        return json.dumps(shape, default=_last_resort).encode()
+        return _standard_encoder(ensure_ascii=True).encode(shape).encode()
+
+
+def _standard_encoder(*, ensure_ascii: bool) -> json.JSONEncoder:
+    return json.JSONEncoder(ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":"), default=_last_resort)
 
 
 def _last_resort(value: object) -> str:
@@ -139,9 +143,15 @@ class Event:
         if self.marshaller is None:
             return self.line
         if self._marshalled is None:
-            text = self.marshaller(*self._fields())
+            event_type, timestamp, queue, metadata, worker_class, args = self._fields()
+            # Copies: a marshaller that edits what it is given must not edit the event of the other publishers.
+            text = self.marshaller(event_type, timestamp, queue, dict(metadata), worker_class, list(args))
             object.__setattr__(self, "_marshalled", text.encode("utf-8", "backslashreplace").rstrip(b"\n"))
         return self._marshalled  # type: ignore[return-value]
+
+    def __reduce__(self) -> tuple[type[Event], tuple[Any, ...]]:
+        """Pickle without the marshaller, which is seldom picklable: events travel in log records."""
+        return type(self), self._fields()
 
     def _fields(self) -> tuple[str, str, str | None, Mapping[str, Any], str | None, Sequence[Any]]:
         return self.event_type, self.timestamp, self.queue, self.metadata, self.worker_class, self.args
@@ -155,14 +165,14 @@ class Event:
         """
         try:
             found = json.loads(line)
-            kind = EventType(found["event_type"])
-            event = cls(kind, found["timestamp"], found["queue"], found["metadata"], found["worker_class"], found["args"])
+            at, metadata, args = found["timestamp"], found["metadata"], found["args"]
+            event = cls(EventType(found["event_type"]), at, found["queue"], metadata, found["worker_class"], args)
         except (KeyError, TypeError, RecursionError) as error:
             msg = f"not an event: {error!r}"
             raise ValueError(msg) from error
-        if not (isinstance(event.timestamp, str) and isinstance(event.metadata, dict) and isinstance(event.args, list)):
+        if not (isinstance(at, str) and isinstance(metadata, dict) and isinstance(args, list)):
             msg = "not an event: timestamp, metadata and args must be a string, an object and an array"
-            raise ValueError(msg)
+            raise ValueError(msg)  # noqa: TRY004 - the line's fault, not the caller's
         return event
 
 
