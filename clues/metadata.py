@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -15,14 +14,16 @@ from typing import Any
 from clues.event import TERMINAL, EventType
 
 # Keys that speak of one event, not of the job: those a foreign item still carries are dropped when it is read.
-EVENT_KEYS = frozenset(
-    "_event_id _time_in_queue _time_to_perform _clock_skew _exception _message _backtrace _reason _reporter "
-    "_truncated".split()
-)
+EVENT_KEYS = frozenset({
+    "_event_id", "_time_in_queue", "_time_to_perform", "_clock_skew", "_exception", "_message", "_backtrace", "_reason",
+    "_reporter", "_truncated",
+})  # fmt: skip
 # Keys that each event writes anew from what is known of the attempt.
 JOB_KEYS = frozenset({"_event_hash", "_attempt", "_hostname", "_process", "_enqueued_time"})
 SYSTEM_KEYS = EVENT_KEYS | JOB_KEYS
 
+_END_OF_TIME = 253_402_300_800  # the year 10000; NaN, infinity and integers that no float holds are beyond it too
+_TOO_MANY_ATTEMPTS = 1_000_000_000
 _MAX_LINKED_ERRORS = 8
 _MAX_FRAMES = 200
 
@@ -39,7 +40,8 @@ def event_id(event_hash: str, attempt: int, event_type: EventType) -> str:
 
 def timestamp(seconds: float) -> str:
     """Epoch seconds as ISO 8601 in UTC with microseconds: ``2026-11-20T20:59:58.123456Z``."""
-    whole, micro = divmod(int(seconds * 1_000_000), 1_000_000)
+    # Rounded, for a float is seldom exactly the microsecond that it stands for.
+    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
     return f"{_to_the_second(whole)}.{micro:06d}Z"
 
 
@@ -60,22 +62,23 @@ def read_hash(metadata: Mapping[str, Any]) -> str | None:
     """The job's hash from an item's metadata, if it has a usable one; the ``_`` key is the one that counts."""
     for key in ("_event_hash", "event_hash"):
         found = metadata.get(key)
-        if isinstance(found, str) and 0 < len(found) <= 128:  # noqa: PLR2004 - room for a foreign system's ids
-            return found
+        # Room for a foreign system's ids, none for lone surrogates and newlines.
+        if isinstance(found, str) and 0 < len(found) <= 128 and found.isprintable():  # noqa: PLR2004
+            return str.__str__(found)
     return None
 
 
 def read_attempt(metadata: Mapping[str, Any]) -> int:
     """Which attempt an item is, from 1 up; items without a number (Ruby's) are at their first."""
     found = metadata.get("_attempt")
-    return found if type(found) is int and 0 < found < 1_000_000_000 else 1
+    return found if type(found) is int and 0 < found < _TOO_MANY_ATTEMPTS else 1
 
 
 def read_enqueued_time(metadata: Mapping[str, Any]) -> float | None:
     """When the item was enqueued, in epoch seconds, or None where nobody knows."""
     for key in ("_enqueued_time", "enqueued_time"):
         found = metadata.get(key)
-        if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) and found > 0:
+        if isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < _END_OF_TIME:
             return float(found)
     return None
 
@@ -118,13 +121,14 @@ def failure_of(error: BaseException, *, callers: tuple[str, ...] = ()) -> Failur
 def error_name(error: BaseException) -> str:
     """The class of an error: ``ValueError``, ``shop.errors.CardDeclined``."""
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ in {"builtins", "__main__"} else f"{kind.__module__}.{kind.__qualname__}"
+    module, name = kind.__module__, kind.__qualname__
+    return name if module in {"builtins", "__main__"} else f"{module}.{name}"
 
 
 def error_message(error: BaseException) -> str:
     """What an error says; a broken ``__str__`` doesn't raise."""
     try:
-        return str(error)
+        return str.__str__(str(error))  # a __str__ may return a subclass that has its own ideas
     except Exception:  # noqa: BLE001 - users write __str__
         return "<message can't be read>"
 
