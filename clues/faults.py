@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -54,10 +55,8 @@ class Faults:
 
 def say(level: int, message: str, *args: object) -> None:
     """Log, and survive a logging handler that raises."""
-    try:
+    with contextlib.suppress(Exception):  # a broken log handler is no reason to harm the job
         log.log(level, message, *args)
-    except Exception:  # noqa: BLE001, S110 - a broken log handler is no reason to harm the job
-        pass
 
 
 def describe(error: BaseException) -> str:
@@ -70,16 +69,19 @@ def describe(error: BaseException) -> str:
 
 
 class _ForkSafeLock:
-    """One lock for all faults: they are rare. A forked child gets a new one, for the old may be held for ever."""
+    """One lock for all faults: they are rare. A forked child gets a new one, for the old may be held for ever.
 
-    lock = threading.Lock()
+    Re-entrant, for a signal handler may come here while its own thread holds it.
+    """
+
+    lock = threading.RLock()
 
     @classmethod
     def renew(cls) -> None:
-        cls.lock = threading.Lock()
+        cls.lock = threading.RLock()
 
 
-def _lock() -> threading.Lock:
+def _lock() -> threading.RLock:
     return _ForkSafeLock.lock
 
 
