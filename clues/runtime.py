@@ -6,6 +6,7 @@ other jobs; outside a job it is empty.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextvars import ContextVar, Token
@@ -47,9 +48,14 @@ class JobContext:
     def unbind(self) -> None:
         """Give the context back to whoever had it, and take no more fields, not even from stray tasks."""
         self._open = False
-        if self._token is not None:
-            _running.reset(self._token)
-            self._token = None
+        token, self._token = self._token, None
+        if token is None:
+            return
+        try:
+            _running.reset(token)
+        except ValueError:  # bound in another context, as by a job system that calls us from another task
+            if _running.get() is self:
+                _running.set(None)
 
     def write(self, key: str, value: Any) -> None:
         """Add a field by the merge rule: no key that exists, none that begins with ``_``, none after the end."""
@@ -58,10 +64,22 @@ class JobContext:
         else:
             self.written[key] = value
 
+    def take_back(self, key: str) -> None:
+        """Remove a field that the job wrote, while it runs.
+
+        Raises:
+            KeyError: it wrote no such field, or is over.
+        """
+        if not self._open:
+            raise KeyError(key)
+        del self.written[key]
+
     def _refused(self, key: str) -> None:
         if not self._reported:
             self._reported = True
-            log.debug("clues_metadata[%.100r] was not set: it exists, begins with `_`, or its job is over", key)
+            why = "clues_metadata[%.100r] was not set: it exists, begins with `_`, or its job is over"
+            with contextlib.suppress(Exception):  # a broken log handler is no reason to harm the job
+                log.debug(why, key)
 
 
 _running: ContextVar[JobContext | None] = ContextVar("clues_running_job", default=None)
@@ -81,25 +99,26 @@ class CluesMetadata(MutableMapping[str, Any]):
 
     __slots__ = ()
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: object) -> Any:
         """The value of a field, the job's own or one that it came with."""
         job = _running.get()
         if job is None:
             raise KeyError(key)
+        key = _name(key)
         return job.written[key] if key in job.written else job.known[key]
 
     def __setitem__(self, key: object, value: Any) -> None:
         """Add a field; any key becomes a string."""
         job = _running.get()
         if job is not None:
-            job.write(key if type(key) is str else str(key), value)
+            job.write(_name(key), value)
 
-    def __delitem__(self, key: str) -> None:
+    def __delitem__(self, key: object) -> None:
         """Take back a field that the job itself wrote."""
         job = _running.get()
         if job is None:
             raise KeyError(key)
-        del job.written[key]
+        job.take_back(_name(key))
 
     def __iter__(self) -> Iterator[str]:
         """The fields' names."""
@@ -114,6 +133,15 @@ class CluesMetadata(MutableMapping[str, Any]):
     def __repr__(self) -> str:
         """As a dict, to read while debugging."""
         return f"clues_metadata({dict(self)!r})"
+
+
+def _name(key: object) -> str:
+    if type(key) is str:
+        return key
+    try:
+        return str.__str__(key if isinstance(key, str) else str(key))
+    except Exception:  # noqa: BLE001 - users write __str__
+        return f"<unreadable {type(key).__name__}>"
 
 
 clues_metadata = CluesMetadata()
