@@ -20,7 +20,7 @@ Environment, read by `configure` for what the call leaves out:
 
 from __future__ import annotations
 
-import difflib
+import inspect
 import logging
 import os
 import socket
@@ -29,15 +29,17 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from clues.errors import ConfigError
+from clues.errors import CluesError, ConfigError
 from clues.event import Event, Marshaller, Publisher, Sampler, json_encoder, marshal
 from clues.faults import Faults, say
 from clues.metadata import new_hash
 from clues.sanitize import SECRET_WORDS, Limits, Sanitizer
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Item = MutableMapping[str, Any]
 """A job as it goes into a queue: ``{"class": ..., "args": [...], "clues_metadata": {...}}``."""
@@ -60,6 +62,7 @@ KNOWN_VARIABLES = {
     "CLUES_REDIS_SERVER",
 }
 SMALLEST_CAP = 64
+LARGEST_CAP = 1 << 30
 
 
 class Propagator(Protocol):
@@ -172,7 +175,6 @@ def configure(
     faults = Faults()
     standard = Limits()
     config = Config(
-        publisher=as_publisher(publisher) if publisher is not None else given.publisher(),
         item_preprocessors=_preprocessors(item_preprocessor),
         marshaller=_guarded(marshaller, faults),
         sanitizer=Sanitizer(
@@ -182,14 +184,16 @@ def configure(
                 message=given.cap("CLUES_MAX_MESSAGE_BYTES", max_message_bytes, standard.message),
                 backtrace=given.cap("CLUES_MAX_BACKTRACE_BYTES", max_backtrace_bytes, standard.backtrace),
             ),
-            words=_secret_words(given.words("CLUES_REDACT") if redact is None else redact),
+            words=_secret_words(_label("CLUES_REDACT", redact), given.words("CLUES_REDACT", redact)),
             args_of=_positions(redact_args or {}),
         ),
-        adopt_unstamped=given.flag("CLUES_ADOPT_UNSTAMPED") if adopt_unstamped is None else bool(adopt_unstamped),
-        hostname=hostname or given.text("CLUES_HOSTNAME") or socket.gethostname(),
-        propagator=propagator,
-        samplers=tuple(samplers),
+        adopt_unstamped=given.flag("CLUES_ADOPT_UNSTAMPED", adopt_unstamped),
+        hostname=given.name("CLUES_HOSTNAME", hostname) or socket.gethostname(),
+        propagator=_offering("propagator", propagator, "inject", "activate"),
+        samplers=tuple(_offering("a sampler", sampler, "sample") for sampler in _listed("samplers", samplers)),
         faults=faults,
+        # Last, for it may open files, which nobody would close if another value were mistaken.
+        publisher=as_publisher(publisher) if publisher is not None else given.publisher(),
     )
     given.warn_of_unknown()
     json_encoder()  # found now, so that no job waits for the import
@@ -224,7 +228,7 @@ def reset() -> None:
 
 
 def replace(settings: Settings, config: Config | None) -> None:
-    """Put another configuration in, then flush and close the publisher that nobody uses any more."""
+    """Put another configuration in, then close the publisher that nobody uses any more."""
     with _setting:
         old, settings.config = settings.config, config
     if old is not None and (config is None or config.publisher is not old.publisher):
@@ -265,12 +269,18 @@ def as_publisher(given: object) -> Publisher:
     if isinstance(given, type):
         msg = f"publisher is the class {given.__name__}; pass an instance: {given.__name__}(…)"
         raise ConfigError(msg)
-    if isinstance(given, Publisher):
-        return given
-    if callable(given):
-        return CallablePublisher(given)
+    call = getattr(given, "publish", given)
+    if callable(call):
+        if _is_async(call):
+            msg = f"publisher {name_of(given)} is async and nobody would await it; publish(event) must be ordinary"
+            raise ConfigError(msg)
+        return given if isinstance(given, Publisher) else CallablePublisher(call)
     msg = f"publisher must have publish(event) or be a callable that takes an event, not {type(given).__name__}"
     raise ConfigError(msg)
+
+
+def _is_async(call: object) -> bool:
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
 
 
 def name_of(publisher: object) -> str:
@@ -293,35 +303,63 @@ def publisher_from_url(url: str) -> Publisher:
         raise ConfigError(msg)
     try:
         return as_publisher(point.load().from_url(parts))
-    except ConfigError:
+    except CluesError:
         raise
-    except (ValueError, OSError) as error:
+    except Exception as error:
         msg = f"CLUES_PUBLISHERS: {parts.scheme}:// can't be used: {error}"
         raise ConfigError(msg) from error
 
 
 def _publishers_by_scheme() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - a third of the time of `import clues`
+
     return {point.name: point for point in entry_points(group="clues.publishers")}
 
 
 def _split(url: str) -> SplitResult:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        msg = f"CLUES_PUBLISHERS: {_public(url)!r} is not a URL: {error}"
+        raise ConfigError(msg) from error
     if not parts.scheme or "://" not in url:
-        msg = f"CLUES_PUBLISHERS: {url[:80]!r} is not a URL such as stdout:// or log:///var/log/clues.log"
+        msg = f"CLUES_PUBLISHERS: {_public(url)!r} is not a URL such as stdout:// or log:///var/log/clues.log"
         raise ConfigError(msg)
     return parts
 
 
+def _public(url: str) -> str:
+    """As much of a mistaken URL as may be shown: what stands before an @ may be a password."""
+    return url[url.rfind("@") + 1 :][:80] if "@" in url else url[:80]
+
+
 def _preprocessors(given: ItemPreprocessor | Iterable[ItemPreprocessor] | None) -> tuple[ItemPreprocessor, ...]:
-    found: tuple[Any, ...] = () if given is None else (given,) if callable(given) else tuple(given)
+    found = () if given is None else (given,) if callable(given) else _listed("item_preprocessor", given)
     for one in found:
-        if not callable(one):
-            msg = f"item_preprocessor must be a callable (queue, item) or a list of such, not {type(one).__name__}"
+        if not callable(one) or _is_async(one):
+            what = "an async function" if callable(one) else type(one).__name__
+            msg = f"item_preprocessor must be a callable (queue, item) or a list of such, not {what}"
             raise ConfigError(msg)
     return found
 
 
-def _guarded(marshaller: Marshaller | None, faults: Faults) -> Marshaller | None:
+def _listed(name: str, given: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(given)
+    except TypeError as error:
+        msg = f"{name} must be a list, not {type(given).__name__}"
+        raise ConfigError(msg) from error
+
+
+def _offering(name: str, given: Any, *methods: str) -> Any:
+    for method in methods:
+        if given is not None and not callable(getattr(given, method, None)):
+            msg = f"{name} must have {method}(); {type(given).__name__} has none"
+            raise ConfigError(msg)
+    return given
+
+
+def _guarded(marshaller: Any, faults: Faults) -> Marshaller | None:
     """The user's marshaller, but where it fails the standard line is written, and the fault is counted."""
     if marshaller is None:
         return None
@@ -331,37 +369,51 @@ def _guarded(marshaller: Marshaller | None, faults: Faults) -> Marshaller | None
 
     def guarded(*event: Any) -> str:
         try:
-            text = marshaller(*event)
-        except Exception as error:  # noqa: BLE001 - user code
+            text: object = marshaller(*event)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
             faults.report("marshaller", error, "the standard line is written instead")
             return marshal(*event)
         if isinstance(text, str):
-            return text
-        faults.report("marshaller", TypeError(f"returned {type(text).__name__}, not str"), "the standard line is written")
+            return str.__str__(text)
+        wrong = TypeError(f"returned {type(text).__name__}, not str")
+        faults.report("marshaller", wrong, "the standard line is written instead")
         return marshal(*event)
 
     return guarded
 
 
-def _secret_words(given: Iterable[str] | bool) -> tuple[str, ...]:
+def _secret_words(label: str, given: Iterable[str] | bool) -> tuple[str, ...]:
     if given is False:
         return ()
     if isinstance(given, str):
-        msg = "redact must be a list of words or a boolean, not one string"
+        msg = f"{label} must be a list of words or a boolean, not one string"
         raise ConfigError(msg)
-    more = [] if given is True else list(given)
-    if not all(isinstance(word, str) and word.strip() for word in more):
-        msg = f"redact holds words that make a key a secret's name; these are not all words: {more!r}"
+    more = () if given is True else _listed(label, given)
+    if not all(isinstance(word, str) and any(map(str.isalnum, word)) for word in more):
+        msg = f"{label} holds words that make a key a secret's name; these are not all words: {more!r}"
         raise ConfigError(msg)
     return tuple(dict.fromkeys([*SECRET_WORDS, *(word.strip() for word in more)]))
 
 
-def _positions(given: Mapping[str, Collection[int]]) -> dict[str, frozenset[int]]:
-    try:
-        return {name: frozenset(int(position) for position in positions) for name, positions in given.items()}
-    except (TypeError, ValueError) as error:
-        msg = 'redact_args maps a class to positions of secret args from 0 up, as in {"ChargeCard": [1]}'
-        raise ConfigError(msg) from error
+def _positions(given: Any) -> dict[str, frozenset[int]]:
+    if isinstance(given, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(positions, Collection)
+        and all(type(position) is int and position >= 0 for position in positions)
+        for name, positions in given.items()
+    ):
+        return {name: frozenset(positions) for name, positions in given.items()}
+    msg = 'redact_args maps a class\'s name to positions of secret args from 0 up, as in {"ChargeCard": [1]}'
+    raise ConfigError(msg)
+
+
+def _nobody(event: Event, /) -> None:
+    """Who gets the events when no publisher is configured."""
+
+
+def _label(variable: str, given: object) -> str:
+    """What a setting is called where it was given: in the environment, or in the call."""
+    return variable if given is None else variable.removeprefix("CLUES_").lower()
 
 
 class _Environment:
@@ -373,7 +425,20 @@ class _Environment:
     def text(self, name: str) -> str:
         return self._environ.get(name, "").strip()
 
-    def flag(self, name: str) -> bool:
+    def name(self, variable: str, given: object) -> str:
+        found = self.text(variable) if given is None else given
+        if isinstance(found, str) and (found.isprintable() if given is None else found.strip() and found.isprintable()):
+            return found
+        label = _label(variable, given)
+        msg = f"{label} must be a name, not {found!r}"
+        raise ConfigError(msg)
+
+    def flag(self, name: str, given: object) -> bool:
+        if given is not None:
+            if isinstance(given, bool):
+                return given
+            msg = f"{_label(name, given)} must be True or False, not {given!r}"
+            raise ConfigError(msg)
         found = self.text(name).lower()
         if found in {"", "0", "false", "no", "off"}:
             return False
@@ -382,27 +447,30 @@ class _Environment:
         msg = f"{name} must be true or false, not {found!r}"
         raise ConfigError(msg)
 
-    def words(self, name: str) -> list[str] | bool:
+    def words(self, name: str, given: Iterable[str] | bool | None) -> Iterable[str] | bool:
+        if given is not None:
+            return given
         found = self.text(name)
         if found.lower() in {"off", "false", "no", "none"}:
             return False
         return [word for word in (part.strip() for part in found.split(",")) if word]
 
     def cap(self, name: str, given: int | None, standard: int) -> int:
-        label = name if given is None else name.removeprefix("CLUES_").lower()
         value = (self.text(name) or standard) if given is None else given
         try:
             size = int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             size = -1
-        if size < SMALLEST_CAP or isinstance(value, bool):
-            msg = f"{label} must be a number of bytes, at least {SMALLEST_CAP}, not {value!r}"
+        if not SMALLEST_CAP <= size <= LARGEST_CAP or isinstance(value, bool):
+            msg = f"{_label(name, given)} must be a number of bytes from {SMALLEST_CAP} to {LARGEST_CAP}, not {value!r}"
             raise ConfigError(msg)
         return size
 
     def publisher(self) -> Publisher:
         urls = [url for url in (part.strip() for part in self.text("CLUES_PUBLISHERS").split(",")) if url]
         found = [publisher_from_url(url) for url in urls]
+        if not found:
+            return CallablePublisher(_nobody)
         if len(found) == 1:
             return found[0]
         return as_publisher(_publishers_by_scheme()["composite"].load()(*found))
@@ -410,6 +478,7 @@ class _Environment:
     def warn_of_unknown(self) -> None:
         for name in self._environ:
             if name.startswith("CLUES_") and name not in KNOWN_VARIABLES:
+                import difflib  # noqa: PLC0415 - seldom needed, and slow to import
+
                 near = difflib.get_close_matches(name, KNOWN_VARIABLES, n=1)
                 say(logging.WARNING, "%s is no variable of clues%s", name, f"; {near[0]} is" if near else "")
-
