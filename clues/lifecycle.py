@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from clues.config import Config, Item, Settings, default, name_of
-from clues.event import Event, EventType
+from clues.event import Event, EventType, json_encoder
 from clues.metadata import (
     Failure,
     event_id,
@@ -134,11 +134,7 @@ class Lifecycle:
         item[METADATA] = own | users_own(before)
         if preprocess:
             _preprocess(config, queue, item)
-        found = item.get(METADATA)
-        if not isinstance(found, Mapping):
-            config.faults.report("item preprocessor", TypeError("put something else in clues_metadata's place"))
-            found = before
-        item[METADATA] = own | plain({key: value for key, value in found.items() if key not in own})
+        item[METADATA] = own | _plain_metadata(config, item.get(METADATA), before, own)
         return Attempt(config, queue, item, item[METADATA])
 
     @_hook
@@ -262,7 +258,7 @@ class Lifecycle:
             told = {"_time_to_perform": attempt.elapsed, **told}
         written: dict[str, Any] = {}
         if attempt.context is not None and attempt.context.written:
-            spent = len(repr(attempt.carried)) if attempt.carried else 0
+            spent = len(json_encoder()(attempt.carried)) if attempt.carried else 0
             written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
             cut = cut + ["metadata"] * (written_cut and "metadata" not in attempt.cut)
         self._publish(config, _event(config, attempt, event_type, config.clock(), {**told, **written}, cut))
@@ -310,7 +306,7 @@ class Performing:
         self._activated = self._lifecycle.activate(self._item)
         self._context.bind()
         config = self._lifecycle.settings.config
-        self._started = config.monotonic() if config is not None else 0.0
+        self._started = config.monotonic() if config is not None else None
         return self._context
 
     def __exit__(
@@ -318,7 +314,7 @@ class Performing:
     ) -> None:
         """Stop the clock and give the context back."""
         config = self._lifecycle.settings.config
-        if config is not None and self._attempt is not None:
+        if config is not None and self._attempt is not None and self._started is not None:
             self._attempt.elapsed = config.monotonic() - self._started
         self._context.unbind()
         if self._activated is not None:
@@ -361,11 +357,34 @@ def _preprocess(config: Config, queue: str, item: Item) -> None:
     for step in steps:
         try:
             step(queue, item)
-        except Exception as error:  # noqa: BLE001 - user code
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
             config.faults.report(f"item preprocessor {name_of(step)}", error, "the job is enqueued without its fields")
-    if item.get("class") is None or not isinstance(item.get("args"), list):
-        config.faults.report("item preprocessor", TypeError("damaged the item's class or args"), "they were restored")
-        item.update({key: before[key] for key in ("class", "args") if key in before})
+    damaged = {
+        key: value
+        for key, value in before.items()
+        if key not in item or (key in {"class", "args"} and _kind(item[key]) is not _kind(value))
+    }
+    if damaged:
+        wrong = TypeError(f"damaged the item's {' and '.join(map(str, damaged))}")
+        config.faults.report("item preprocessor", wrong, "it was restored")
+        item.update(damaged)
+
+
+def _kind(value: object) -> type:
+    return list if isinstance(value, tuple) else type(value)
+
+
+def _plain_metadata(config: Config, found: object, before: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What the preprocessors left in ``clues_metadata``, as JSON can hold it; never what would keep the job out."""
+    if not isinstance(found, Mapping):
+        config.faults.report("item preprocessor", TypeError("put something else in clues_metadata's place"))
+        found = before
+    try:
+        cleaned = plain(found)
+        return {key: value for key, value in cleaned.items() if key not in own}
+    except Exception as error:  # noqa: BLE001 - user code
+        config.faults.report("item preprocessor", error, "its fields are left out")
+        return {}
 
 
 def _recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
@@ -375,12 +394,12 @@ def _recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt |
     return Attempt(config, queue, item, known or {})
 
 
-def _event(
+def _event(  # noqa: PLR0917 - what an event is made of
     config: Config,
     attempt: Attempt,
     event_type: EventType,
     at: float,
-    told: Mapping[str, Any] = {},  # noqa: B006 - only read
+    told: Mapping[str, Any] = {},
     cut: list[str] = [],  # noqa: B006 - only read
 ) -> Event:
     metadata = {
