@@ -11,9 +11,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
+from clues.event import Event
 from clues.runtime import current_job
+from clues.sanitize import plain
 
 JOB_FIELDS = ("event_hash", "queue", "worker_class")
 
@@ -39,7 +42,9 @@ class JobFormatter(JsonFormatter):
             kwargs.setdefault("fmt", "%(levelname)s %(name)s %(message)s")
             kwargs.setdefault("rename_fields", {"levelname": "level", "name": "logger"})
             kwargs.setdefault("timestamp", True)
+        self._own_encoding = not kwargs.keys().isdisjoint({"json_default", "json_encoder", "json_serializer"})
         kwargs.setdefault("json_ensure_ascii", False)
+        kwargs.setdefault("reserved_attrs", [*RESERVED_ATTRS, "clues_event"])
         super().__init__(*args, **kwargs)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -47,15 +52,30 @@ class JobFormatter(JsonFormatter):
         mark(record)
         return super().format(record)
 
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """The fields as JSON can hold them: a NaN, a cycle or a broken ``__repr__`` in an extra loses no record."""
+        processed = super().process_log_record(log_data)
+        return processed if self._own_encoding else dict(plain(processed))
+
 
 def mark(record: logging.LogRecord) -> None:
-    """Put the running job's fields on a record, unless they are there already."""
-    if hasattr(record, "event_hash"):
+    """Put the running job's fields on a record, unless it has them already.
+
+    A record that LogPublisher wrote gets those of its event.
+    """
+    fields = record.__dict__
+    if "event_hash" in fields:
         return  # marked where it was written: a QueueHandler formats in another thread
+    event = fields.get("clues_event")
     job = current_job()
-    record.event_hash = job.event_hash if job else None
-    record.queue = job.queue if job else None
-    record.worker_class = job.worker_class if job else None
+    if isinstance(event, Event):
+        found = (event.metadata.get("_event_hash"), event.queue, event.worker_class)
+    elif job is not None:
+        found = (job.event_hash, job.queue, job.worker_class)
+    else:
+        found = (None, None, None)
+    for name, value in zip(JOB_FIELDS, found, strict=True):
+        fields.setdefault(name, value)  # an application may have its own extra of that name
 
 
 def install(logger: logging.Logger | None = None) -> None:
