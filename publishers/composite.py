@@ -30,7 +30,8 @@ class CompositePublisher:
         Raises:
             ConfigError: one of them is neither.
         """
-        if len(publishers) == 1 and isinstance(publishers[0], list | tuple):
+        given: tuple[object, ...] = publishers
+        if len(given) == 1 and isinstance(given[0], list | tuple):
             msg = "CompositePublisher takes publishers, not a list of them: CompositePublisher(*publishers)"
             raise ConfigError(msg)
         self.children: tuple[Publisher, ...] = tuple(as_publisher(publisher) for publisher in publishers)
@@ -64,7 +65,8 @@ class CompositePublisher:
             Whether all have said that nothing is left.
         """
         flushing = [(child, child.flush) for child in self.children if hasattr(child, "flush")]
-        return all([self._guarded(child, flush, timeout) is not False for child, flush in flushing])
+        done = [self._guarded(child, flush, timeout) is not False for child, flush in flushing]
+        return all(done)
 
     def close(self) -> None:
         """Close the children that can be closed."""
@@ -74,6 +76,9 @@ class CompositePublisher:
 
     def __lshift__(self, publisher: PublisherLike) -> Self:
         """``composite << publisher`` adds a child, as in resque-clues; before anything is published."""
+        if publisher is self:
+            msg = "a CompositePublisher can't be its own child"
+            raise ConfigError(msg)
         self.children = (*self.children, as_publisher(publisher))
         return self
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import threading
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, unquote
 
 from clues.errors import ConfigError
 from clues.event import Event
+from clues.publishers.forklock import ForkLock
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+# Without O_NONBLOCK a named pipe or /dev/stdout would block the job when its reader stalls; files don't mind it.
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _MODE = 0o640
 
 
@@ -86,15 +87,14 @@ class _Logger:
 class _File:
     """A file opened for appending that follows its path.
 
-    One file descriptor number serves for the file's whole life: a reopened file takes the number over by ``dup2``,
-    so that a thread that is about to write never meets a closed or a foreign descriptor.
+    One thread at a time: the descriptor that is written to can't be closed, and so become another file's, meanwhile.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._opening = threading.Lock()
+        self._using = ForkLock()
         self._fd = -1
-        self._torn = False
+        self._doubtful = False
         try:
             self._open()
         except OSError as error:
@@ -102,59 +102,62 @@ class _File:
             raise ConfigError(msg) from error
 
     def write(self, event: Event) -> None:
-        self._follow()
         line = event.marshalled + b"\n"
-        if self._torn:  # begin on a line of our own after a write that stopped in the middle
-            line = b"\n" + line
-        written = os.write(self._fd, line)
-        self._torn = written < len(line)
-        if self._torn:
-            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", self._path)
+        with self._using.lock:
+            if not self._is_current():
+                self._open()
+            self._append(line)
 
     def close(self) -> None:
-        with self._opening:
-            if self._fd >= 0 and self._is_ours():
+        with self._using.lock:
+            if self._fd >= 0 and self._is_ours(self._fd):
                 os.close(self._fd)
             self._fd = -1
 
-    def _follow(self) -> None:
-        """Open the file anew if the path leads elsewhere by now, or if we are a forked child."""
-        if self._fd < 0 or self._pid != os.getpid():
-            self._reopen()
-            return
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            self._reopen()
-            return
-        if found.st_ino != self._inode or found.st_dev != self._device:
-            self._reopen()
+    def _append(self, line: bytes) -> None:
+        if self._doubtful and not self._ends_whole():
+            line = b"\n" + line
+        self._doubtful = True  # until it is known that all was written
+        written = os.write(self._fd, line)
+        if written < len(line):
+            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", self._path)
+        self._doubtful = False
 
-    def _reopen(self) -> None:
-        # A lock that a thread of the parent held at the fork would stay locked in the child for ever.
-        if self._pid != os.getpid():
-            self._opening = threading.Lock()
-        with self._opening:
-            self._open()
+    def _ends_whole(self) -> bool:
+        """Whether the file ends with a newline, after a write of ours, and maybe others', that failed."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(fd, "rb") as file:
+                return file.seek(0, os.SEEK_END) == 0 or (file.seek(-1, os.SEEK_END) >= 0 and file.read(1) == b"\n")
+        except OSError:
+            return False  # a pipe, or no permission to read: an empty line does less harm than a torn one
+
+    def _is_current(self) -> bool:
+        """Whether what we hold open is still the file at the path, and this still the process that opened it."""
+        if self._fd < 0 or self._pid != os.getpid():
+            return False
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - on every event's way, and a Path costs as much again
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity and self._is_ours(self._fd)
 
     def _open(self) -> None:
         fd = os.open(self._path, _FLAGS, _MODE)
-        if self._fd >= 0 and self._is_ours():
-            os.dup2(fd, self._fd, inheritable=False)
-            os.close(fd)
-        else:
-            self._fd = fd
-        found = os.fstat(self._fd)
-        self._device, self._inode = found.st_dev, found.st_ino
+        if fd != self._fd and self._fd >= 0 and self._is_ours(self._fd):
+            os.close(self._fd)
+        self._fd = fd
+        found = os.fstat(fd)
+        self._identity = found.st_dev, found.st_ino
         self._pid = os.getpid()
 
-    def _is_ours(self) -> bool:
+    def _is_ours(self, fd: int) -> bool:
         """Whether the number still stands for our file: a daemon closes all, and the number may be another's now."""
         try:
-            found = os.fstat(self._fd)
+            found = os.fstat(fd)
         except OSError:
             return False
-        return (found.st_dev, found.st_ino) == (self._device, self._inode)
+        return (found.st_dev, found.st_ino) == self._identity
 
 
 def _path(target: object) -> str:
