@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import time
@@ -10,6 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.redis_server import binary
+from tests.requirements import lacking
 
 if TYPE_CHECKING:
     import signal
@@ -35,11 +37,17 @@ class Server:
         self.process.wait()
 
 
+# A cluster's bus has the port that is higher by 10,000.
+_HIGHEST = 55_535
+
+
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    port = _HIGHEST + 1
+    while port > _HIGHEST:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+    return port
 
 
 def _wait_for(server: Server) -> None:
@@ -57,7 +65,7 @@ def _wait_for(server: Server) -> None:
 @pytest.fixture
 def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
     """Start servers, each on a port of its own (``{port}`` in the arguments), and kill them after the test."""
-    program = shutil.which("redis-server") or pytest.skip("redis-server is not on PATH")
+    program = binary() or lacking("redis", "no redis-server to start")
     running: list[Server] = []
 
     def start(*arguments: str, port: int | None = None, config: str | None = None) -> Server:
@@ -66,7 +74,6 @@ def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         (folder / "redis.conf").write_text((config if config is not None else "port {port}\n").format(port=port))
         given = [word.format(port=port) for word in arguments]
         fixed = ["--dir", str(folder), "--logfile", str(folder / "log")]
-        # A sentinel takes no such options behind its file's name unless they come before --sentinel.
         command = [program, str(folder / "redis.conf"), *fixed, *given]
         running.append(Server(port, folder, subprocess.Popen(command)))  # noqa: S603
         _wait_for(running[-1])

@@ -16,6 +16,9 @@ from redis.sentinel import Sentinel
 from clues.errors import ClusterError, ConfigError, RedisVersionError
 from clues.resque.connect import check_server, connect, default_url, describe, push_connection
 from clues.resque.waker import Waker
+from tests.redis_server import binary
+from tests.requirements import lacking
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +91,7 @@ def test_options_in_the_url_win() -> None:
 @pytest.mark.parametrize(
     "client",
     [
-        redis.Redis(decode_responses=True, db=3, password="s3cret"),  # noqa: S106
+        redis.Redis(decode_responses=True, db=3, password="s3cret"),
         redis.Redis(retry=Retry(ExponentialBackoff(), 3), db=3),
         redis.Redis(ssl=True, decode_responses=True, db=3),
         redis.Redis(unix_socket_path="/s", decode_responses=True, db=3),
@@ -160,7 +163,7 @@ def test_a_decoding_client_serves_bytes(start_redis: Callable[..., Any]) -> None
 def certificates(tmp_path: Path) -> Path:
     """Make a certificate for 127.0.0.1, signed by itself."""
     if not shutil.which("openssl"):
-        pytest.skip("openssl is not on PATH")
+        lacking("openssl", "it is not on PATH")
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
     alternative = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
     subprocess.run([*command.split(), *alternative], cwd=tmp_path, check=True, capture_output=True)  # noqa: S603
@@ -176,10 +179,10 @@ def _tls(certificates: Path, setting: str = "--") -> list[str]:
 @pytest.fixture
 def has_tls() -> None:
     """Skip where redis-server was built without TLS."""
-    program = shutil.which("redis-server") or pytest.skip("redis-server is not on PATH")
+    program = binary() or lacking("redis", "no redis-server to start")
     libraries = subprocess.run(["ldd", program], capture_output=True, check=False).stdout  # noqa: S603, S607
     if b"libssl" not in libraries:
-        pytest.skip("redis-server was built without TLS")
+        lacking("tls", "redis-server was built without TLS")
 
 
 @pytest.mark.usefixtures("has_tls")
@@ -209,8 +212,8 @@ def test_sentinel(start_redis: Callable[..., Any]) -> None:
     )
     _works(client)
     pool: Any = client.connection_pool
-    assert pool.get_connection().db == 2
-    _works(connect(pool.sentinel_manager.master_for("my", password="m4ster", decode_responses=True)))  # noqa: S106
+    assert pool.make_connection().db == 2
+    _works(connect(pool.sentinel_manager.master_for("my", password="m4ster", decode_responses=True)))
 
 
 def test_sentinel_names_the_new_master(start_redis: Callable[..., Any]) -> None:
@@ -219,10 +222,10 @@ def test_sentinel_names_the_new_master(start_redis: Callable[..., Any]) -> None:
     replica = start_redis(config=f"port {{port}}\nreplicaof 127.0.0.1 {master.port}\nrepl-diskless-sync-delay 0\n")
     sentinel = start_redis("--sentinel", config=SENTINEL.format(master=master.port))
     client = connect(f"sentinel://127.0.0.1:{sentinel.port}/my")
-    _until(lambda: client.info("replication")["connected_slaves"] == 1)
-    _until(lambda: _sentinel_knows_a_replica(sentinel.port))
+    wait_for(lambda: client.info("replication")["connected_slaves"] == 1, "the replica's connection")
+    wait_for(lambda: _sentinel_knows_a_replica(sentinel.port), "the sentinel's knowledge of it", timeout=60)
     master.stop()
-    _until(lambda: _is_served_by(client, replica.port))
+    wait_for(lambda: _is_served_by(client, replica.port), "the failover", timeout=60)
 
 
 def _sentinel_knows_a_replica(port: int) -> bool:
@@ -235,13 +238,6 @@ def _is_served_by(client: redis.Redis, port: int) -> bool:
         return bool(client.set("a", "b")) and client.info("server")["tcp_port"] == port
     except redis.exceptions.RedisError:
         return False
-
-
-def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 @pytest.mark.usefixtures("has_tls")

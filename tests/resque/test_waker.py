@@ -179,11 +179,11 @@ def test_the_timeout_ends_the_wait(client: redis.Redis) -> None:
     waker.close()
 
 
-REFUSED = "port {port}\nuser default on nopass ~* &* +@all -client|tracking\n"
-NO_CLIENT = "port {port}\nuser default on nopass ~* &* +@all -client -hello\n"
+REFUSED = "port {port}\nuser default on nopass ~* &* +@all -client\n"
+NO_RESP3 = "port {port}\nuser default on nopass ~* &* +@all -hello\n"
 
 
-@pytest.mark.parametrize("config", [REFUSED, NO_CLIENT], ids=["no tracking", "no client, no hello"])
+@pytest.mark.parametrize("config", [REFUSED, NO_RESP3], ids=["no tracking", "no RESP3"])
 def test_refused_it_sleeps_plainly(
     start_redis: Callable[..., Any], caplog: pytest.LogCaptureFixture, config: str
 ) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from clues.errors import DecodeError, EncodeError
 from clues.resque import wire
+from tests.requirements import lacking
 
 GOLDEN = [
     (1.0, "[1.0]"),
@@ -236,14 +237,14 @@ def _floats(chance: random.Random) -> list[float]:
     return [value for value in spread + halves + bits + round_ones + near if value - value == 0]
 
 
-@pytest.mark.skipif(not shutil.which("ruby"), reason="ruby is not on PATH")
 def test_real_ruby_writes_the_same() -> None:
     """Thousands of floats, and strings of every kind of character, are the bytes that Ruby writes."""
+    ruby = shutil.which("ruby") or lacking("ruby", "it is not on PATH")
     chance = random.Random(7)  # noqa: S311 - no secret
     ranges = [(0, 0x7F), (0x80, 0xD7FF), (0xE000, 0x10FFFF)]
     strings = ["".join(chr(chance.randint(*chance.choice(ranges))) for _ in range(8)) for _ in range(2000)]
     values: list[Any] = [[value] for value in [*_floats(chance), *strings]] + [[{text: 1}] for text in strings]
     lines = "\n".join(json.dumps(value) for value in values)
-    ruby = subprocess.run(["ruby", "-e", RUBY], input=lines.encode(), capture_output=True, check=True)  # noqa: S607
-    written = ruby.stdout.split(b"\n")[:-1]
+    answer = subprocess.run([ruby, "-e", RUBY], input=lines.encode(), capture_output=True, check=True)  # noqa: S603
+    written = answer.stdout.split(b"\n")[:-1]
     assert [wire.encode(value) for value in values] == written
