@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CluesError(Exception):
     """Base of all that clues raises on purpose."""
@@ -85,3 +87,46 @@ class DirtyExit(CluesError):  # noqa: N818 - Resque's own name (Resque::DirtyExi
 
 class PruneDeadWorkerDirtyExit(DirtyExit):
     """A worker died without a word while it held a job; another worker found it and failed the job."""
+
+
+class LogFileError(CluesError):
+    """An event log can't be read."""
+
+    def __init__(self, path: object, error: OSError) -> None:
+        super().__init__(f"can't read the event log {path}: {error.strerror or error}")
+
+
+class UnknownHashError(CluesError, LookupError):
+    """No event of the logs that were read has a hash that begins so."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(f"no event in these logs has a hash that begins with {prefix!r}")
+
+
+class AmbiguousHashError(CluesError, LookupError):
+    """Several jobs' hashes begin so.
+
+    Attributes:
+        candidates: the hashes.
+    """
+
+    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+        some = ", ".join(candidates[:8]) + (", …" if len(candidates) > 8 else "")  # noqa: PLR2004 - a line's length
+        super().__init__(f"the hashes of {len(candidates)} jobs begin with {prefix!r}, give more digits: {some}")
+        self.candidates = tuple(candidates)
+
+
+class RedisServerError(CluesError):
+    """The demo found no Redis server that it could start."""
+
+
+class AppError(CluesError):
+    """The module of an application that a worker was told to load can't be imported."""
+
+
+class RedisUnavailableError(CluesError):
+    """A command of the command line could not reach Redis, or Redis refused it."""
+
+
+class DemoError(CluesError):
+    """The demo's workers have died."""
