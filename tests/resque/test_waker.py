@@ -180,7 +180,7 @@ def test_the_timeout_ends_the_wait(client: redis.Redis) -> None:
 
 
 REFUSED = "port {port}\nuser default on nopass ~* &* +@all -client\n"
-NO_RESP3 = "port {port}\nuser default on nopass ~* &* +@all -hello\n"
+NO_RESP3 = 'port {port}\nrename-command HELLO ""\n'
 
 
 @pytest.mark.parametrize("config", [REFUSED, NO_RESP3], ids=["no tracking", "no RESP3"])
