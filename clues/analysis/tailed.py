@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from clues.analysis.backwards import end_of_whole_lines, lines_backwards
 from clues.analysis.facts import moment_of
@@ -31,6 +33,17 @@ class TailedLogs:
             wanted: which events.
         """
         self._logs = [_TailedLog(path, reader, wanted) for path in paths]
+
+    def __enter__(self) -> Self:
+        """Tail within a ``with`` block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files."""
+        for log in self._logs:
+            log.close()
 
     def last(self, count: int | None, *, following: bool) -> Iterator[Entry]:
         """The last events of all logs together, oldest first.
@@ -89,6 +102,10 @@ class _TailedLog:
             self._follower = Follower(self.path, offset=self._offset)
         lines = self._follower.poll()
         return self._chosen(self._reader.parse(line, str(self.path)) for line in lines)
+
+    def close(self) -> None:
+        if self._follower is not None:
+            self._follower.close()
 
     def _chosen(self, entries: Iterator[Entry] | Iterator[Entry | None]) -> Iterator[Entry]:
         return (entry for entry in entries if entry is not None and self._wanted.wants(entry.event))

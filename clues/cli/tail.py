@@ -59,9 +59,8 @@ def tail(
 
     wanted = Selection(set(map(_event_type, types or ())), queues or (), classes or (), hash_prefix.strip().lower())
     reader = Reader()
-    logs = TailedLogs(files or [default_log()], reader, wanted)
     show = _printer(as_json=as_json)
-    with quiet_pipe():
+    with quiet_pipe(), TailedLogs(files or [default_log()], reader, wanted) as logs:
         for entry in logs.last(None if everything else lines, following=follow):
             show(entry)
         if follow:

@@ -1,0 +1,153 @@
+"""One job's life is told from whatever events there are of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from clues.analysis.timeline import Timeline, timeline
+from clues.errors import AmbiguousHashError, UnknownHashError
+from clues.event import Event
+from tests.analysis.made import HASH, a_life, event, ruby_event
+
+OTHER = "0695f4ffffffffffffffffffffffffff"
+
+
+def told(events: list[Event]) -> Timeline:
+    """The timeline of the one job."""
+    return timeline(events, HASH[:8])
+
+
+def test_a_life_in_order_with_its_gaps() -> None:
+    """A life in order with its gaps."""
+    story = told(a_life(customer_id=7))
+    (attempt,) = story.attempts
+    assert story.event_hash == HASH
+    assert story.worker_class == "PdfGeneration"
+    assert [step.event.event_type.value for step in attempt.steps] == [
+        "enqueued",
+        "dequeued",
+        "perform_started",
+        "perform_finished",
+    ]
+    assert [step.gap for step in attempt.steps] == [None, 0.5, pytest.approx(0.001), pytest.approx(0.999)]
+    assert attempt.outcome == "finished"
+    assert (attempt.time_in_queue, attempt.time_to_perform) == (0.5, 0.998)
+    assert attempt.fields == {"pages": 3, "customer_id": 7}
+    assert attempt.added == {"pages": 3}
+    assert attempt.failure is None
+
+
+def test_the_order_in_the_log_does_not_matter() -> None:
+    """The order in the log does not matter."""
+    events = [*a_life(), event("dequeued", 5, attempt=2), event("failed", 6, attempt=2)]
+    assert told(events[::-1]) == told(events)
+    assert told(events[3:] + events[:3]) == told(events)
+
+
+def test_clocks_that_disagree_give_a_negative_gap_not_another_order() -> None:
+    """Clocks that disagree give a negative gap not another order."""
+    (attempt,) = told([event("dequeued", -2, _clock_skew=2), event("enqueued", 0)]).attempts
+    assert [step.event.event_type.value for step in attempt.steps] == ["enqueued", "dequeued"]
+    assert attempt.steps[1].gap == -2
+
+
+def test_each_attempt_has_its_own_story() -> None:
+    """Each attempt has its own story."""
+    events = [
+        event("enqueued", 0),
+        event("started", 1),
+        event(
+            "failed", 2, _exception="Boom", _message="m", _backtrace=["a:1:in `f'"], _reason="lost", _reporter="pruner"
+        ),
+        event("enqueued", 3, attempt=2),
+        event("started", 4, attempt=2),
+    ]
+    first, second = told(events).attempts
+    assert (first.outcome, second.outcome) == ("failed", "running")
+    assert first.failure is not None
+    assert first.failure.exception == "Boom"
+    assert first.failure.backtrace == ("a:1:in `f'",)
+    assert (first.failure.reason, first.failure.reporter) == ("lost", "pruner")
+
+
+def test_rubys_attempts_are_told_apart_by_their_ends() -> None:
+    """Ruby's attempts are told apart by their ends."""
+    events = [
+        ruby_event("enqueued", "35"),
+        ruby_event("dequeued", "35"),
+        ruby_event("failed", "36"),
+        ruby_event("dequeued", "38"),
+        ruby_event("finished", "39"),
+    ]
+    assert [attempt.outcome for attempt in told(events).attempts] == ["failed", "finished"]
+    assert not told(events).attempts[0].steps[1].exact
+    assert told(events).attempts[0].fields == {}
+
+
+def test_a_copy_is_shown_once() -> None:
+    """A copy is shown once."""
+    life = a_life()
+    story = told([*life, *life[1:]])
+    assert len(story.attempts[0].steps) == 4
+    assert story.duplicates == 3
+
+
+def test_two_ends_of_one_attempt_are_one() -> None:
+    """They share their id: whoever published first decides."""
+    story = told([*a_life(), event("failed", 9, _reason="lost")])
+    assert story.attempts[0].outcome == "finished"
+    assert story.duplicates == 1
+
+
+def test_the_family() -> None:
+    """The family."""
+    events = [
+        *a_life(_parent_event_hash="e" * 32),
+        event("enqueued", 1, event_hash="1" * 32, worker_class="IndexOrder", _parent_event_hash=HASH),
+        event("finished", 2, event_hash="1" * 32, worker_class="IndexOrder", _parent_event_hash=HASH),
+        event("enqueued", 1, event_hash="2" * 32, worker_class="IndexOrder", _parent_event_hash=HASH),
+    ]
+    story = told(events)
+    assert story.parent == "e" * 32
+    assert [(child.event_hash[0], child.outcome) for child in story.children] == [("1", "finished"), ("2", "waiting")]
+
+
+def test_a_prefix_names_a_job_if_no_other_begins_so() -> None:
+    """A prefix names a job if no other begins so."""
+    events = [event("enqueued"), event("enqueued", event_hash=OTHER)]
+    assert timeline(events, HASH[:7]).event_hash == HASH
+    with pytest.raises(AmbiguousHashError) as caught:
+        timeline(events, HASH[:6])
+    assert caught.value.candidates == (HASH, OTHER)
+    assert HASH in str(caught.value)
+    with pytest.raises(UnknownHashError):
+        timeline(events, "ffffff")
+
+
+def test_a_whole_hash_that_begins_another_is_not_ambiguous() -> None:
+    """A whole hash that begins another is not ambiguous."""
+    events = [event("enqueued", event_hash="abcdef"), event("enqueued", event_hash="abcdef01")]
+    assert timeline(events, "abcdef").event_hash == "abcdef"
+
+
+def test_an_events_odd_values_are_survived() -> None:
+    """An events odd values are survived."""
+    odd = Event.from_line(
+        event("failed", _backtrace="a\nb", _time_in_queue="long", _time_to_perform=True, _message=None).line.replace(
+            b"2026-", b"9999999-"
+        )
+    )
+    (attempt,) = told([odd]).attempts
+    assert (attempt.time_in_queue, attempt.time_to_perform) == (None, None)
+    assert attempt.failure is not None
+    assert attempt.failure.backtrace == ("a", "b")
+    assert attempt.steps[0].moment is None
+
+
+def test_it_can_be_written_as_json() -> None:
+    """It can be written as JSON."""
+    found = json.loads(json.dumps(told(a_life(customer_id=7)).as_dict()))
+    assert found["attempts"][0]["events"][1]["gap"] == 0.5
+    assert found["attempts"][0]["added"] == {"pages": 3}
