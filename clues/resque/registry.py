@@ -207,3 +207,7 @@ def _origin(target: Any) -> tuple[Any, Any]:
 def _describe(target: Any) -> str:
     module, name = _origin(target)
     return f"{module}.{name}"
+
+
+default = Registry()
+"""The process-wide registry that ``@resque.job`` and clients use."""
