@@ -129,4 +129,4 @@ class RedisUnavailableError(CluesError):
 
 
 class DemoError(CluesError):
-    """The demo's workers have died."""
+    """The demo's workers, or its Redis, have died."""

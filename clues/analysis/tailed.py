@@ -98,6 +98,8 @@ class _TailedLog:
             return list(islice(self._chosen(entries), count))[::-1]
 
     def new(self) -> Iterator[Entry]:
+        if not _can_seek(self.path):
+            return iter(())
         if self._follower is None:
             self._follower = Follower(self.path, offset=self._offset)
         lines = self._follower.poll()

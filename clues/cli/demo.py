@@ -50,6 +50,7 @@ def demo(
 
 
 def _made(folder: Path | None) -> Path:
+    import os
     import tempfile
 
     if folder is None:
@@ -59,4 +60,7 @@ def _made(folder: Path | None) -> Path:
     except OSError as error:
         msg = f"can't make the folder {folder}: {error.strerror}"
         raise typer.BadParameter(msg, param_hint="--dir") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        msg = f"can't write into the folder {folder}"
+        raise typer.BadParameter(msg, param_hint="--dir")
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import string
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,12 @@ def default_log(environ: Mapping[str, str] = os.environ) -> Path:
             return Path(path)
     msg = "which event log? name a file, or set CLUES_PUBLISHERS=log:///path/to/events.log"
     raise ConfigError(msg)
+
+
+def as_hash(given: str) -> str:
+    """A hash, or its beginning, as events have it: hex digits in lower case; a foreign system's id as it is."""
+    found = given.strip()
+    return found.lower() if set(found) <= set(string.hexdigits) else found
 
 
 def logs_to_read(given: list[Path] | None) -> list[Path]:

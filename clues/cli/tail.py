@@ -54,10 +54,10 @@ def tail(
     from clues.analysis.reader import Reader
     from clues.analysis.selection import Selection
     from clues.analysis.tailed import TailedLogs
-    from clues.cli.logs import default_log
+    from clues.cli.logs import as_hash, default_log
     from clues.cli.output import quiet_pipe
 
-    wanted = Selection(set(map(_event_type, types or ())), queues or (), classes or (), hash_prefix.strip().lower())
+    wanted = Selection(set(map(_event_type, types or ())), queues or (), classes or (), as_hash(hash_prefix))
     reader = Reader()
     show = _printer(as_json=as_json)
     with quiet_pipe(), TailedLogs(files or [default_log()], reader, wanted) as logs:
@@ -89,6 +89,8 @@ def _printer(*, as_json: bool) -> Callable[[Entry], None]:
         as_shown = clean_json if on_terminal() else str
         return lambda entry: print(as_shown(entry.line.decode("utf-8", "backslashreplace")))
     screen = console()
+    if screen.color_system is None:
+        return lambda entry: print(event_line(entry.event).plain)  # several times as fast as through the console
     return lambda entry: screen.print(event_line(entry.event))
 
 
@@ -97,7 +99,8 @@ def _tell_bad_lines(reader: Reader) -> None:
 
     if reader.bad:
         first = reader.samples[0]
-        say(f"clues: {reader.bad} of the lines read were no events; the first: {first.text or first.reason}")
+        lines = "1 line was no event" if reader.bad == 1 else f"{reader.bad:,} lines were no events; the first"
+        say(f"clues: {lines}: {first.text or first.reason}")
 
 
 def _event_type(name: str) -> EventType:

@@ -7,7 +7,7 @@ from datetime import date
 
 from rich.text import Text
 
-from clues.analysis.timeline import AttemptStory, Child, Failure, Step, Timeline
+from clues.analysis.story import AttemptStory, Child, Failure, Step, Timeline
 from clues.cli.event_line import time_of_day
 from clues.cli.output import clean
 from clues.cli.words import LABELS, error_text, fields, label, seconds, short, value_text
@@ -24,7 +24,7 @@ def timeline_text(timeline: Timeline) -> Text:
     if timeline.children:
         lines += [Text(), *_children(timeline.children)]
     if timeline.duplicates:
-        lines += [Text(), Text(f"{timeline.duplicates} copies of these events are not shown", style="dim")]
+        lines += [Text(), Text(_copies(timeline.duplicates), style="dim")]
     return Text("\n").join(lines)
 
 
@@ -100,6 +100,10 @@ def _children(children: tuple[Child, ...]) -> Iterator[Text]:
         yield Text.assemble("  ", (short(child.event_hash), "dim"), "  ", name, "  ", label(child.outcome))
     if len(children) > _SHOWN_CHILDREN:
         yield Text(f"  … and {len(children) - _SHOWN_CHILDREN} more; --json lists them all", style="dim")
+
+
+def _copies(number: int) -> str:
+    return "1 copy of these events is not shown" if number == 1 else f"{number} copies of these events are not shown"
 
 
 def _named(name: str, value: Text) -> Text:

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from clues.analysis.reader import Reader
-    from clues.analysis.timeline import Timeline
+    from clues.analysis.story import Timeline
 
 _EXAMPLE = """\
 Examples:
@@ -58,8 +58,9 @@ def trace(
 
 def _checked(event_hash: str) -> str:
     from clues.analysis.timeline import SHORTEST_PREFIX
+    from clues.cli.logs import as_hash
 
-    prefix = event_hash.strip().lower()
+    prefix = as_hash(event_hash)
     if len(prefix) < SHORTEST_PREFIX:
         msg = f"give at least the first {SHORTEST_PREFIX} digits of the hash"
         raise typer.BadParameter(msg, param_hint="HASH")
@@ -86,7 +87,7 @@ def _print_json(found: Timeline, reader: Reader) -> None:
 def _tell_what_was_read(reader: Reader) -> None:
     from clues.cli.output import say
 
-    bad = f", {reader.bad:,} lines were no events" if reader.bad else ""
+    bad = {0: "", 1: ", 1 line was no event"}.get(reader.bad, f", {reader.bad:,} lines were no events")
     say(f"read {reader.events:,} events from {', '.join(reader.sources) or 'no file'}{bad}")
     for line in reader.samples:
         where = line.source if line.number is None else f"{line.source}:{line.number}"

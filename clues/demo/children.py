@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ class Child:
         Raises:
             OSError: it can't be started.
         """
-        self._process = subprocess.Popen(  # noqa: S603 - our own commands
+        self._process = subprocess.Popen(
             command,
             stdin=stdin,
             stdout=output,
@@ -91,7 +92,7 @@ class Child:
 
 def watch(pid: int) -> subprocess.Popen[bytes]:
     """A shell that kills a process once our end of the pipe to it is closed, be it by our death."""
-    return subprocess.Popen(["/bin/sh", "-c", _WATCH, str(pid)], stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+    return subprocess.Popen(["/bin/sh", "-c", _WATCH, str(pid)], stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -102,6 +103,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 
     def ask_the_kernel() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # QUIT, before a worker has its handler, would dump core
         if os.getppid() != parent:  # we died between the fork and the line above
             os._exit(1)
 

@@ -24,6 +24,7 @@ Call = tuple[Any, ...]
 MEAN_SECONDS = 0.2
 """What a job of the mix takes on average, its children included."""
 
+_OPENING = 6  # jobs that are enqueued at once, so that the shortest demo shows each kind
 _BUSY = 0.8  # of the workers' time, on average
 _RUSH = 6.0  # seconds from one rush hour to the next
 _PLANS = ("free", "free", "starter", "pro", "enterprise")
@@ -111,4 +112,4 @@ def due(elapsed: float, workers: int) -> int:
     rate = workers * _BUSY / MEAN_SECONDS
     wave = 2 * math.pi / _RUSH
     # The integral of rate * (1 - 0.9 cos(wave t)): never falls, begins gently.
-    return math.ceil(rate * (elapsed - 0.9 * math.sin(wave * elapsed) / wave) + 1)
+    return math.ceil(rate * (elapsed - 0.9 * math.sin(wave * elapsed) / wave)) + _OPENING

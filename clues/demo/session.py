@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from redis.exceptions import RedisError
+
 import clues
 from clues.analysis.follower import Follower
 from clues.analysis.reader import Reader
@@ -122,9 +124,9 @@ class Session:
 
         Raises:
             RedisServerError: there is no Redis server that starts.
-            DemoError: the workers die.
+            DemoError: the workers, or Redis, die.
         """
-        with self._stopping_on_signals():
+        with self._stopping_on_signals(), _telling_of_redis():
             with EmbeddedRedis() as redis, Follower(self._events) as follower:
                 environ = worker_environment(os.environ, redis=redis.url, events=self._events)
                 clues.configure(item_preprocessor=add_customer, environ=environ)
@@ -220,3 +222,12 @@ class Session:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _telling_of_redis() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        msg = f"the demo's Redis has died: {error}"
+        raise DemoError(msg) from error

@@ -8,7 +8,7 @@ from clues.event import Event, EventType
 from clues.metadata import event_id, timestamp
 
 HASH = "0695f49c5e70fc18da91961113e1769a"
-START = 1_795_229_080.0
+START = 1_600_000_000.0
 
 
 def event(

@@ -28,7 +28,6 @@ def append(path: Path, text: bytes) -> None:
 
 
 def test_new_lines_come_once(log: Path) -> None:
-    """New lines come once."""
     log.write_bytes(b"1\n2\n")
     with Follower(log) as follower:
         assert polled(follower) == [b"1", b"2"]
@@ -38,7 +37,6 @@ def test_new_lines_come_once(log: Path) -> None:
 
 
 def test_a_half_written_line_is_waited_for(log: Path) -> None:
-    """A half written line is waited for."""
     log.write_bytes(b"1\n2")
     with Follower(log) as follower:
         assert polled(follower) == [b"1"]
@@ -49,7 +47,6 @@ def test_a_half_written_line_is_waited_for(log: Path) -> None:
 
 
 def test_a_file_that_is_not_there_yet_is_waited_for(log: Path) -> None:
-    """A file that is not there yet is waited for."""
     with Follower(log) as follower:
         assert polled(follower) == []
         log.write_bytes(b"1\n")
@@ -72,7 +69,6 @@ def test_a_renamed_file_is_read_to_its_end_first(log: Path) -> None:
 
 
 def test_two_rotations_between_two_looks_lose_nothing(log: Path) -> None:
-    """Two rotations between two looks lose nothing."""
     log.write_bytes(b"1\n")
     with Follower(log) as follower:
         assert polled(follower) == [b"1"]
@@ -93,7 +89,6 @@ def test_a_truncated_file_is_read_from_its_start(log: Path) -> None:
 
 
 def test_following_waits_between_looks(log: Path) -> None:
-    """Following waits between looks."""
     log.write_bytes(b"1\n")
     waits: list[float] = []
 

@@ -21,7 +21,6 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_plain_and_gzipped_files_give_the_same_events(log: Path) -> None:
-    """Plain and gzipped files give the same events."""
     life = a_life(customer_id=7)
     log.write_bytes(lines(*life))
     zipped = log.with_name("events.log.1.gz")
@@ -34,7 +33,6 @@ def test_plain_and_gzipped_files_give_the_same_events(log: Path) -> None:
 
 
 def test_bad_lines_are_counted_kept_and_never_fatal(log: Path) -> None:
-    """Bad lines are counted kept and never fatal."""
     whole = event("enqueued").line
     log.write_bytes(
         b"\n".join([b'{"event_type":"enq', b"\xff\x00\x1b[2J", b"[1]", b"null", b'{"a":1}', whole, b"{}", b"x"])
@@ -46,7 +44,6 @@ def test_bad_lines_are_counted_kept_and_never_fatal(log: Path) -> None:
 
 
 def test_comments_and_blank_lines_are_no_bad_lines(log: Path) -> None:
-    """Comments and blank lines are no bad lines."""
     log.write_bytes(b"# Logfile created on 2026-11-20 15:14:35 +0000 by logger.rb/v1.5.0\n\n  \n" + lines(*a_life()))
     reader = Reader()
     assert len(list(reader.read(log))) == 4
@@ -63,7 +60,6 @@ def test_an_event_behind_a_torn_one_is_found(log: Path) -> None:
 
 
 def test_a_last_line_without_newline_is_read_if_it_is_whole(log: Path) -> None:
-    """A last line without newline is read if it is whole."""
     whole = event("enqueued")
     log.write_bytes(whole.line)
     assert list(Reader().read(log)) == [whole]
@@ -74,7 +70,6 @@ def test_a_last_line_without_newline_is_read_if_it_is_whole(log: Path) -> None:
 
 
 def test_a_damaged_gzip_file_gives_what_is_readable(tmp_path: Path) -> None:
-    """A damaged gzip file gives what is readable."""
     cut = tmp_path / "cut.gz"
     cut.write_bytes(gzip.compress(lines(*a_life()))[:-20])
     none = tmp_path / "none.gz"
@@ -85,7 +80,6 @@ def test_a_damaged_gzip_file_gives_what_is_readable(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_not_held_in_memory(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line without end is not held in memory."""
     monkeypatch.setattr("clues.analysis.reader.LONGEST_LINE", 1000)
     log.write_bytes(b"x" * 5000 + b"\n" + lines(*a_life()))
     reader = Reader()
@@ -94,7 +88,6 @@ def test_a_line_without_end_is_not_held_in_memory(log: Path, monkeypatch: pytest
 
 
 def test_a_missing_file_is_told_by_its_name(log: Path) -> None:
-    """A missing file is told by its name."""
     with pytest.raises(LogFileError, match=r"events\.log: No such file"):
         list(Reader().read(log))
     with pytest.raises(LogFileError, match="folder"):

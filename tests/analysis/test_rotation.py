@@ -8,7 +8,6 @@ from clues.analysis.rotation import rotate, siblings
 
 
 def test_siblings_come_oldest_first(tmp_path: Path) -> None:
-    """Siblings come oldest first."""
     names = ["events.log.10.gz", "events.log.2.gz", "events.log.1", "events.log"]
     for name in [*names, "events.log.bak", "other.log.1", "events.log.1.swp"]:
         (tmp_path / name).touch()
@@ -16,7 +15,6 @@ def test_siblings_come_oldest_first(tmp_path: Path) -> None:
 
 
 def test_dated_siblings_come_oldest_first(tmp_path: Path) -> None:
-    """Dated siblings come oldest first."""
     names = ["events.log-20261118.gz", "events.log-20261119", "events.log"]
     for name in names:
         (tmp_path / name).touch()
@@ -24,13 +22,11 @@ def test_dated_siblings_come_oldest_first(tmp_path: Path) -> None:
 
 
 def test_without_files_there_are_none(tmp_path: Path) -> None:
-    """Without files there are none."""
     assert siblings(tmp_path / "nowhere" / "events.log") == []
     assert rotate(tmp_path / "events.log") is None
 
 
 def test_rotating_keeps_every_former_file(tmp_path: Path) -> None:
-    """Rotating keeps every former file."""
     log = tmp_path / "events.log"
     for run in "abc":
         log.write_text(run)

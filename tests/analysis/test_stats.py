@@ -9,7 +9,6 @@ from tests.analysis.made import START, a_life, event, ruby_event
 
 
 def test_counts_by_class_and_in_all() -> None:
-    """Counts by class and in all."""
     stats = Stats()
     for found in [*a_life(), event("started", event_hash="b" * 32, worker_class="ChargeCard"), *a_life()]:
         stats.add(found)
@@ -22,7 +21,6 @@ def test_counts_by_class_and_in_all() -> None:
 
 
 def test_failures_count_in_the_run_times() -> None:
-    """Failures count in the run times."""
     stats = Stats()
     stats.add(event("failed", _time_to_perform=3.0))
     assert stats.total.failed == 1
@@ -30,7 +28,6 @@ def test_failures_count_in_the_run_times() -> None:
 
 
 def test_rubys_events_have_no_copies() -> None:
-    """Ruby's events have no copies."""
     stats = Stats()
     for _ in range(2):
         stats.add(ruby_event("enqueued", "35"))
@@ -38,7 +35,6 @@ def test_rubys_events_have_no_copies() -> None:
 
 
 def test_waiting_is_never_negative() -> None:
-    """Waiting is never negative."""
     stats = Stats()
     stats.add(event("dequeued"))
     assert stats.total.waiting == 0
@@ -56,12 +52,10 @@ def test_waiting_is_never_negative() -> None:
     ],
 )
 def test_percentiles_are_of_the_values(values: list[float], percent: float, expected: float | None) -> None:
-    """Percentiles are of the values."""
     assert percentile(list(values), percent) == expected
 
 
 def test_only_the_recent_values_are_kept() -> None:
-    """Only the recent values are kept."""
     recent = Recent(size=3)
     for value in (100.0, 1.0, 2.0, None, 3.0):
         recent.add(value)
@@ -70,7 +64,6 @@ def test_only_the_recent_values_are_kept() -> None:
 
 
 def test_throughput_slides() -> None:
-    """Throughput slides."""
     ends = Throughput(window=10)
     assert ends.rate(START) == 0
     for second in range(20):
@@ -80,7 +73,6 @@ def test_throughput_slides() -> None:
 
 
 def test_throughput_at_the_start_is_over_the_time_there_was() -> None:
-    """Throughput at the start is over the time there was."""
     ends = Throughput(window=10)
     for _ in range(8):
         ends.add(START)

@@ -46,7 +46,6 @@ def tailed() -> Iterator[Tail]:
 def test_lines_are_found_from_the_end_whatever_the_block(
     tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lines are found from the end whatever the block."""
     monkeypatch.setattr(backwards, "_BLOCK", block)
     path = tmp_path / "lines"
     path.write_bytes(b"one\n\ntwo\nthree\nhalf")
@@ -56,25 +55,21 @@ def test_lines_are_found_from_the_end_whatever_the_block(
 
 
 def test_the_last_events_come_in_order(log: Path, tailed: Tail) -> None:
-    """The last events come in order."""
     assert [entry.event for entry in tailed(log).last(5, following=False)] == EVENTS[-5:]
 
 
 def test_only_the_end_of_a_long_log_is_read(log: Path) -> None:
-    """Only the end of a long log is read."""
     reader = Reader()
     list(TailedLogs([log], reader, Selection()).last(3, following=False))
     assert reader.events == 3
 
 
 def test_the_last_of_the_wanted_are_found(log: Path, tailed: Tail) -> None:
-    """The last of the wanted are found."""
     logs = tailed(log, wanted=Selection(types={EventType.FAILED}))
     assert [entry.event for entry in logs.last(4, following=False)] == EVENTS[::3][-4:]
 
 
 def test_nothing_is_left_out_or_doubled_between_last_and_new(log: Path, tailed: Tail) -> None:
-    """Nothing is left out or doubled between last and new."""
     more = [event("finished", 100 + number, event_hash="f" * 32, attempt=number + 1) for number in range(2)]
     with log.open("ab") as stream:
         stream.write(more[0].line[:50])
@@ -87,14 +82,12 @@ def test_nothing_is_left_out_or_doubled_between_last_and_new(log: Path, tailed: 
 
 
 def test_a_gzipped_log_has_last_events_too(log: Path, tailed: Tail) -> None:
-    """A gzipped log has last events too."""
     zipped = log.with_name("events.log.1.gz")
     zipped.write_bytes(gzip.compress(log.read_bytes()))
     assert [entry.event for entry in tailed(zipped).last(2, following=False)] == EVENTS[-2:]
 
 
 def test_several_logs_are_merged_by_time(tmp_path: Path, tailed: Tail) -> None:
-    """Several logs are merged by time."""
     paths = [tmp_path / "a", tmp_path / "b"]
     for path, part in zip(paths, (EVENTS[::2], EVENTS[1::2]), strict=True):
         path.write_bytes(lines(*part))
@@ -102,7 +95,6 @@ def test_several_logs_are_merged_by_time(tmp_path: Path, tailed: Tail) -> None:
 
 
 def test_all_events_are_streamed(log: Path, tailed: Tail) -> None:
-    """All events are streamed."""
     assert [entry.event for entry in tailed(log).last(None, following=False)] == EVENTS
     logs = tailed(log)
     assert [entry.event for entry in logs.last(None, following=True)] == EVENTS
@@ -110,14 +102,12 @@ def test_all_events_are_streamed(log: Path, tailed: Tail) -> None:
 
 
 def test_no_events_are_asked_for(log: Path, tailed: Tail) -> None:
-    """No events are asked for."""
     logs = tailed(log)
     assert not list(logs.last(0, following=True))
     assert not list(logs.new())
 
 
 def test_a_line_is_given_as_it_stands(tmp_path: Path, tailed: Tail) -> None:
-    """A line is given as it stands."""
     path = tmp_path / "events.log"
     line = EVENTS[0].line.replace(b'":', b'": ')
     path.write_bytes(line + b"\n")

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from clues.analysis.timeline import Timeline, timeline
+from clues.analysis.story import Timeline
+from clues.analysis.timeline import timeline
 from clues.errors import AmbiguousHashError, UnknownHashError
 from clues.event import Event
 from tests.analysis.made import HASH, a_life, event, ruby_event
@@ -20,7 +21,6 @@ def told(events: list[Event]) -> Timeline:
 
 
 def test_a_life_in_order_with_its_gaps() -> None:
-    """A life in order with its gaps."""
     story = told(a_life(customer_id=7))
     (attempt,) = story.attempts
     assert story.event_hash == HASH
@@ -40,21 +40,18 @@ def test_a_life_in_order_with_its_gaps() -> None:
 
 
 def test_the_order_in_the_log_does_not_matter() -> None:
-    """The order in the log does not matter."""
     events = [*a_life(), event("dequeued", 5, attempt=2), event("failed", 6, attempt=2)]
     assert told(events[::-1]) == told(events)
     assert told(events[3:] + events[:3]) == told(events)
 
 
 def test_clocks_that_disagree_give_a_negative_gap_not_another_order() -> None:
-    """Clocks that disagree give a negative gap not another order."""
     (attempt,) = told([event("dequeued", -2, _clock_skew=2), event("enqueued", 0)]).attempts
     assert [step.event.event_type.value for step in attempt.steps] == ["enqueued", "dequeued"]
     assert attempt.steps[1].gap == -2
 
 
 def test_each_attempt_has_its_own_story() -> None:
-    """Each attempt has its own story."""
     events = [
         event("enqueued", 0),
         event("started", 1),
@@ -73,7 +70,6 @@ def test_each_attempt_has_its_own_story() -> None:
 
 
 def test_rubys_attempts_are_told_apart_by_their_ends() -> None:
-    """Ruby's attempts are told apart by their ends."""
     events = [
         ruby_event("enqueued", "35"),
         ruby_event("dequeued", "35"),
@@ -87,7 +83,6 @@ def test_rubys_attempts_are_told_apart_by_their_ends() -> None:
 
 
 def test_a_copy_is_shown_once() -> None:
-    """A copy is shown once."""
     life = a_life()
     story = told([*life, *life[1:]])
     assert len(story.attempts[0].steps) == 4
@@ -102,7 +97,6 @@ def test_two_ends_of_one_attempt_are_one() -> None:
 
 
 def test_the_family() -> None:
-    """The family."""
     events = [
         *a_life(_parent_event_hash="e" * 32),
         event("enqueued", 1, event_hash="1" * 32, worker_class="IndexOrder", _parent_event_hash=HASH),
@@ -115,7 +109,6 @@ def test_the_family() -> None:
 
 
 def test_a_prefix_names_a_job_if_no_other_begins_so() -> None:
-    """A prefix names a job if no other begins so."""
     events = [event("enqueued"), event("enqueued", event_hash=OTHER)]
     assert timeline(events, HASH[:7]).event_hash == HASH
     with pytest.raises(AmbiguousHashError) as caught:
@@ -127,16 +120,14 @@ def test_a_prefix_names_a_job_if_no_other_begins_so() -> None:
 
 
 def test_a_whole_hash_that_begins_another_is_not_ambiguous() -> None:
-    """A whole hash that begins another is not ambiguous."""
     events = [event("enqueued", event_hash="abcdef"), event("enqueued", event_hash="abcdef01")]
     assert timeline(events, "abcdef").event_hash == "abcdef"
 
 
 def test_an_events_odd_values_are_survived() -> None:
-    """An events odd values are survived."""
     odd = Event.from_line(
         event("failed", _backtrace="a\nb", _time_in_queue="long", _time_to_perform=True, _message=None).line.replace(
-            b"2026-", b"9999999-"
+            b"2020-", b"9999999-"
         )
     )
     (attempt,) = told([odd]).attempts
@@ -147,7 +138,6 @@ def test_an_events_odd_values_are_survived() -> None:
 
 
 def test_it_can_be_written_as_json() -> None:
-    """It can be written as JSON."""
     found = json.loads(json.dumps(told(a_life(customer_id=7)).as_dict()))
     assert found["attempts"][0]["events"][1]["gap"] == 0.5
     assert found["attempts"][0]["added"] == {"pages": 3}
