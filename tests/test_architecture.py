@@ -47,7 +47,9 @@ def test_import_brings_no_third_party(module: str) -> None:
 
 def test_nobody_imports_the_bare_folder() -> None:
     """The folder `publishers` is imported as `clues.publishers`, also by its own files."""
-    sources = [path for folder in ("clues", "publishers", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    sources = [
+        path for folder in ("clues", "publishers", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+    ]
     assert len(sources) > 40
     bare = re.compile(r"^\s*(?:from|import)\s+publishers\b", re.MULTILINE)
     assert [path for path in sources if bare.search(path.read_text())] == []
@@ -62,4 +64,6 @@ def test_environment_is_read_at_the_edge() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"os\.environ|getenv", path.read_text())
     }
-    assert {path for path in readers if not path.startswith(("clues/cli/", "clues/demo/", "clues/publishers/"))} <= allowed
+    assert {
+        path for path in readers if not path.startswith(("clues/cli/", "clues/demo/", "clues/publishers/"))
+    } <= allowed

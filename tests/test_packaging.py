@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,32 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "dist", "build", "out", ".hypothesis")
+TRY_IT = """
+import clues, clues.publishers, clues.testing, importlib.metadata
+for entry_point in importlib.metadata.entry_points(group="clues.publishers"):
+    entry_point.load()
+print(clues.__file__, clues.__version__ == importlib.metadata.version("clues"))
+"""
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the sdist, built from a copy of the checkout."""
-    source = tmp_path_factory.mktemp("source") / "clues"
-    shutil.copytree(ROOT, source, symlinks=True, ignore=LEFT_OUT)
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout's files as they are now: those that git knows, so that what nobody added is missed."""
+    copy = tmp_path_factory.mktemp("source") / "clues"
+    if not (ROOT / ".git").exists():  # an unpacked sdist
+        shutil.copytree(ROOT, copy, symlinks=True, ignore=LEFT_OUT)
+        return copy
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(os.path.lexists, (ROOT / name for name in listed.stdout.strip("\0").split("\0"))):
+        place = copy / name.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(name, place, follow_symlinks=False)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel that was built from it."""
     out = tmp_path_factory.mktemp("dist")
     _build(source, out)
     return out
@@ -36,14 +56,15 @@ def _build(source: Path, out: Path, *what: str) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
-def _wheel_names(out: Path) -> set[str]:
+def _wheel_files(out: Path) -> dict[str, bytes]:
     (wheel,) = out.glob("*.whl")
-    return set(zipfile.ZipFile(wheel).namelist())
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def test_wheel(built: Path) -> None:
     """The wheel has one top-level package, with the publishers inside it as real files, and all its data."""
-    names = _wheel_names(built)
+    names = set(_wheel_files(built))
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"clues"}
     scripts = {path.name for path in (ROOT / "clues/resque/scripts").glob("*.lua")}
     assert scripts
@@ -57,24 +78,25 @@ def test_wheel(built: Path) -> None:
     }
     assert expected <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
-    (wheel,) = built.glob("*.whl")
-    declared = zipfile.ZipFile(wheel).read(entry_points).decode()
+    (declared,) = (text.decode() for name, text in _wheel_files(built).items() if name.endswith("entry_points.txt"))
     assert "clues = clues.cli:main" in declared
     assert "log = clues.publishers.log:LogPublisher" in declared
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 
-def test_sdist_builds_the_same_wheel(built: Path, tmp_path: Path) -> None:
-    """A wheel built from the sdist holds what the wheel from the checkout holds."""
+def test_sdist(built: Path) -> None:
+    """The sdist holds each publisher once, and the tests."""
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
-    (source,) = tmp_path.iterdir()
-    assert (source / "publishers" / "log.py").is_file()
-    assert not (source / "clues" / "publishers").exists()
-    _build(source, tmp_path / "again", "--wheel")
-    assert _wheel_names(tmp_path / "again") == _wheel_names(built)
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert names >= {"publishers/log.py", "tests/conftest.py", "tests/wire/golden/a-enqueue-plain.json", "Makefile"}
+    assert not [name for name in names if name.startswith("clues/publishers")]
+
+
+def test_sdist_builds_the_same_wheel(source: Path, built: Path, tmp_path: Path) -> None:
+    """A wheel built from the sdist holds what the wheel from the checkout holds."""
+    _build(source, tmp_path, "--wheel")
+    assert _wheel_files(built) == _wheel_files(tmp_path)
 
 
 def test_installed_wheel_imports(built: Path, tmp_path: Path) -> None:
@@ -82,8 +104,10 @@ def test_installed_wheel_imports(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", wheel]
-    subprocess.run(install, check=True)
-    program = "import clues, clues.publishers, clues.testing; print(clues.__file__)"
-    done = subprocess.run([python, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert str(tmp_path) in done.stdout
+    options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([python, "-m", "pip", "install", *options, wheel], check=True)
+    done = subprocess.run([python, "-I", "-c", TRY_IT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    place, same_version = done.stdout.split()
+    assert Path(place).is_relative_to(tmp_path)
+    assert same_version == "True"
