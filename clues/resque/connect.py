@@ -101,7 +101,7 @@ def check_server(client: redis.Redis) -> None:
         return
     if info.get("cluster_enabled"):
         raise ClusterError(_CLUSTER)
-    if info.get("redis_mode") == "sentinel":
+    if "sentinel" in {info.get("redis_mode"), info.get("server_mode")}:  # Valkey says server_mode
         raise ConfigError(f"{describe(client)} is a Sentinel; write sentinel://host:port/service/db")
     version = str(info.get("redis_version", ""))
     if (numbers := _version(version)) and numbers < OLDEST:
