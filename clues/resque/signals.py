@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -18,7 +19,9 @@ class WakeUp:
 
     def __init__(self) -> None:
         """Open the pipe."""
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
 
     def fileno(self) -> int:
         """The descriptor that becomes readable."""
@@ -37,7 +40,9 @@ class WakeUp:
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless woken."""
-        select.select([self._reader], [], [], seconds)
+        poll = select.poll()  # not select, which takes no descriptor above 1023
+        poll.register(self._reader, select.POLLIN)
+        poll.poll(math.ceil(seconds * 1000))
         self.drain()
 
     def __del__(self) -> None:
