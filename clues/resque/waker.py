@@ -23,7 +23,7 @@ log = logging.getLogger("clues.resque")
 
 
 class Waker:
-    """Sleeps until Redis tells of a change to a key with our prefix, on a connection of its own.
+    """Sleeps until Redis tells of a change to a key with a prefix of ours, on a connection of its own.
 
     The caller's steps, so that no wake-up is lost:
 
@@ -38,17 +38,22 @@ class Waker:
 
     Args:
         client: the client whose settings to connect with.
-        prefix: what the names of the keys to watch begin with.
+        prefix: what the names of the keys to watch begin with; or several such, none of which begins with another.
         interval: the longest sleep, in seconds, while Redis can't tell; a connection that was lost sooner than that
             is not made again before it is over.
         clock: a monotonic clock.
     """
 
     def __init__(
-        self, client: redis.Redis, prefix: str, interval: float = 5.0, *, clock: Callable[[], float] = time.monotonic
+        self,
+        client: redis.Redis,
+        prefix: str | tuple[str, ...],
+        interval: float = 5.0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._prefix = prefix
+        self._prefixes = (prefix,) if isinstance(prefix, str) else prefix
         self._interval = interval
         self._clock = clock
         self._connection: Any = None
@@ -65,7 +70,8 @@ class Waker:
             return False
         with self._trouble():
             self._connect()
-            self._command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._prefix, "NOLOOP")
+            watched = (word for prefix in self._prefixes for word in ("PREFIX", prefix))
+            self._command("CLIENT", "TRACKING", "ON", "BCAST", *watched, "NOLOOP")
             self._armed = True
         return self._armed
 
