@@ -6,7 +6,7 @@ import logging
 import threading
 
 from clues.resque import times
-from clues.resque.store import UNAVAILABLE, Store
+from clues.resque.store import TROUBLE, Store
 
 log = logging.getLogger("clues.resque")
 
@@ -15,7 +15,7 @@ INTERVAL = 60.0
 
 
 class Heartbeat:
-    """Beats from `start` to `stop`, by the server's clock. Redis being away is no reason to end."""
+    """Beats from `start` to `stop`, by the server's clock. Whatever Redis raises is no reason to end."""
 
     def __init__(self, store: Store, worker_id: str, interval: float = INTERVAL) -> None:
         """Prepare the thread.
@@ -31,9 +31,12 @@ class Heartbeat:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clues-heartbeat", daemon=True)
 
+    def beat(self) -> None:
+        """Beat once."""
+        self._store.beat(self._worker_id, times.heartbeat(self._store.time()))
+
     def start(self) -> None:
-        """Beat once, then from the thread."""
-        self._beat()
+        """Beat from the thread, for the first time after the interval."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -45,9 +48,6 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stopping.wait(self._interval):
             try:
-                self._beat()
-            except UNAVAILABLE as error:
+                self.beat()
+            except TROUBLE as error:
                 log.warning("heartbeat of %s not written: %s", self._worker_id, error)
-
-    def _beat(self) -> None:
-        self._store.beat(self._worker_id, times.heartbeat(self._store.time()))

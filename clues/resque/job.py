@@ -87,7 +87,7 @@ class Job:
             return failure.describe(error)
         try:
             definition.hooks.run_on_failure(error, self.args)
-        except Exception as hook_error:  # noqa: BLE001 - user code
+        except BaseException as hook_error:  # noqa: BLE001 - user code
             return failure.additional(hook_error, error, str(self))
         return failure.describe(error)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from clues.faults import Faults
 from clues.metadata import Failure
 from clues.resque.client import Resque
@@ -11,8 +13,16 @@ from clues.resque.job import Job
 _faults = Faults()
 
 
-def commit(
-    client: Resque, worker_id: str, job: Job, failure: Failure | None, *, at: float, count: bool = True
+def commit(  # noqa: PLR0913 - all that makes an outcome
+    client: Resque,
+    worker_id: str,
+    job: Job,
+    failure: Failure | None,
+    *,
+    at: float,
+    count: bool = True,
+    lease: bytes = b"",
+    already: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Remove the lease, count, and store the failure.
 
@@ -23,27 +33,30 @@ def commit(
         failure: why it failed; None if it went well.
         at: when, in epoch seconds.
         count: whether stats go up.
+        lease: the lease as it was read, where it may have changed meanwhile.
+        already: where the lease is gone, tells whether an earlier call of this, whose reply was lost, removed it.
 
     Returns:
         Whether this decided the outcome: False if somebody else had removed the lease.
     """
     if failure is None:
-        return client.store.finish(worker_id, None, count=count)
+        return client.store.finish(worker_id, count=count, lease=lease) or already()
     entry = FailureEntry(at, job.raw, failure, worker_id, job.queue)
-    failed_list, failed_queue = _place(client, job.queue)
-    decided = client.store.finish(
-        worker_id, entry.encode(), failed_list=failed_list, failed_queue=failed_queue, count=count
-    )
+    decided = _store_failure(client, worker_id, entry, count=count, lease=lease) or already()
     if decided:
         _tell_others(client, entry)
     return decided
 
 
-def _place(client: Resque, queue: str) -> tuple[str, str]:
-    """The key of the failure list, and the name for the set of lists, where there is one (redis_multi_queue.rb)."""
-    if "redis_multi_queue" in client.failure_backends:
-        return client.store.keys.failed_of(queue), f"{queue}_failed"
-    return (client.store.keys.failed, "") if "redis" in client.failure_backends else ("", "")
+def _store_failure(client: Resque, worker_id: str, entry: FailureEntry, *, count: bool, lease: bytes) -> bool:
+    finish, keys = client.store.finish, client.store.keys
+    if (
+        "redis_multi_queue" in client.failure_backends
+    ):  # a list for each queue, and the set of lists (redis_multi_queue.rb)
+        place = {"failed_list": keys.failed_of(entry.queue), "failed_queue": f"{entry.queue}_failed"}
+        return finish(worker_id, failed=True, entry=entry.encode(), **place, count=count, lease=lease)
+    kept = entry.encode() if "redis" in client.failure_backends else b""
+    return finish(worker_id, failed=True, entry=kept, count=count, lease=lease)
 
 
 def _tell_others(client: Resque, entry: FailureEntry) -> None:
@@ -52,5 +65,5 @@ def _tell_others(client: Resque, entry: FailureEntry) -> None:
             continue
         try:
             backend.save(entry)
-        except Exception as error:  # noqa: BLE001 - user code
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
             _faults.report(f"failure backend {type(backend).__name__}", error, "the failure is kept elsewhere")

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from clues.errors import CluesError, PruneDeadWorkerDirtyExit
+from clues.faults import Faults
 from clues.metadata import Failure
 from clues.resque import times
 from clues.resque.client import Resque
@@ -13,6 +15,7 @@ from clues.resque.failure import DIRTY_EXIT
 from clues.resque.job import Job
 from clues.resque.lease import Lease
 from clues.resque.outcome import commit
+from clues.resque.store import TROUBLE, UNAVAILABLE, shown
 
 log = logging.getLogger("clues.resque")
 
@@ -21,6 +24,8 @@ PRUNE_INTERVAL = 300.0
 
 LOCK = 60
 """Seconds for which one pruner keeps the others from pruning: Resque's heartbeat interval."""
+
+_faults = Faults()
 
 
 class Pruner:
@@ -53,26 +58,63 @@ class Pruner:
         if not store.lock_pruning(self._worker_id, LOCK):
             return []
         now = store.time()
-        beats = {worker_id: times.parse_heartbeat(beat) for worker_id, beat in store.heartbeats().items()}
-        dead = [worker_id for worker_id, beat in beats.items() if beat is not None and now - beat > self._prune_interval]
-        for worker_id in dead:
-            log.warning("pruning dead worker %s", worker_id)
-            self.bury(worker_id)
-        return dead
+        return [
+            worker_id
+            for worker_id, beat in store.heartbeats().items()
+            if self._has_expired(beat, now) and self._prune(worker_id, beat)
+        ]
 
-    def bury(self, worker_id: str) -> None:
-        """Fail the job that a dead worker holds, if any, and forget the worker."""
+    def _has_expired(self, heartbeat: str, now: float) -> bool:
+        at = times.parse_heartbeat(heartbeat)
+        return at is not None and now - at > self._prune_interval
+
+    def _prune(self, worker_id: str, heartbeat: str) -> bool:
+        log.warning("pruning worker %s: its last heartbeat was at %s", shown(worker_id), shown(heartbeat))
+        try:
+            return self.bury(worker_id, heartbeat)
+        except UNAVAILABLE:
+            raise
+        except TROUBLE as error:  # such as another type of key under its name; the others are pruned all the same
+            log.warning("could not prune worker %s: %s", shown(worker_id), error)
+            return False
+
+    def bury(self, worker_id: str, heartbeat: str = "") -> bool:
+        """Fail the job that a dead worker holds, if any, and forget the worker.
+
+        Args:
+            worker_id: the dead worker.
+            heartbeat: its last one, where it may have come back to life meanwhile.
+
+        Returns:
+            Whether it was dead: not if it has just ended its job itself, or has beaten again.
+        """
         raw = self._client.store.lease(worker_id)
-        if raw is not None:
-            self._fail(worker_id, Lease.parse(raw))
-        self._client.store.unregister(worker_id)
+        if raw is not None and not self._fail(worker_id, raw):
+            return False
+        return self._client.store.unregister(worker_id, heartbeat)
 
-    def _fail(self, worker_id: str, lease: Lease) -> None:
-        client = self._client
+    def _fail(self, worker_id: str, raw: bytes) -> bool:
+        """Fail a job by its lease, unless that is no longer the one; the worker may have gone on to another job."""
+        client, lease = self._client, Lease.read(raw)
         job = Job(lease.queue, lease.payload)
-        failure = Failure(
-            DIRTY_EXIT, f"Worker {worker_id} did not gracefully exit while processing {job.worker_class or 'a bad item'}"
+        message = (
+            f"Worker {shown(worker_id)} did not gracefully exit while processing {job.worker_class or 'a bad item'}"
         )
-        if commit(client, worker_id, job, failure, at=self._clock(), count=False):
-            attempt = client.lifecycle.lost(job.queue, job.item)
-            client.lifecycle.failed(attempt, failure, reason="lost", reporter="pruner")
+        failure = Failure(DIRTY_EXIT, message)
+        if not commit(client, worker_id, job, failure, at=self._clock(), count=False, lease=raw):
+            return False
+        attempt = client.lifecycle.lost(job.queue, job.item)
+        client.lifecycle.failed(attempt, failure, reason="lost", reporter="pruner")
+        self._run_hooks(job, PruneDeadWorkerDirtyExit(message))
+        return True
+
+    def _run_hooks(self, job: Job, error: PruneDeadWorkerDirtyExit) -> None:
+        """Run the job's on_failure hooks, if it is known here; their own errors come too late to be stored."""
+        try:
+            hooks = job.definition(self._client.registry).hooks
+        except CluesError:  # a bad item, or another program's job
+            return
+        try:
+            hooks.run_on_failure(error, job.args)
+        except (Exception, SystemExit) as hook_error:  # noqa: BLE001 - user code
+            _faults.report(f"on_failure hook of {job.worker_class}", hook_error, "the failure is stored without it")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clues import config
+from clues.errors import ConfigError
 from clues.resque.client import Resque
 from clues.resque.signals import stopping_on_signals
 from clues.resque.worker import Worker
@@ -31,11 +32,22 @@ def run(
 
     Returns:
         The exit status: 0.
+
+    Raises:
+        ConfigError: the pid file can't be written.
     """
     config.configure_from_environment()
     worker = Worker(client, queues, interval=interval, title_prefix=title_prefix)
     if pidfile:
-        Path(pidfile).write_text(str(os.getpid()))
+        _write_pid(pidfile)
     with stopping_on_signals(worker.stop):
         worker.work()
     return 0
+
+
+def _write_pid(path: str) -> None:
+    try:
+        Path(path).write_text(str(os.getpid()))
+    except OSError as error:
+        msg = f"can't write the pid file {path}: {error.strerror or error}"
+        raise ConfigError(msg) from error

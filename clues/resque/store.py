@@ -5,10 +5,11 @@ Keys come from `Keys`, bytes go in and out as they are; decoding is others' work
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import redis
 
@@ -19,7 +20,21 @@ from clues.resque.wire import encode
 UNAVAILABLE = (*LOST, redis.exceptions.ReadOnlyError, redis.exceptions.TryAgainError)
 """What Redis raises when it can't serve just now; a later try may go through."""
 
+NOT_YET = (
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.TryAgainError,
+)
+"""What a Redis raises that is reached, and set up as it should be, but can't serve yet."""
+
+TROUBLE = (*UNAVAILABLE, redis.exceptions.RedisError)
+"""All that a command can raise."""
+
 _SCAN = 1000
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,8 @@ class Store:
         self._take = client.register_script(_script("take"))
         self._finish = client.register_script(_script("finish"))
         self._retry = client.register_script(_script("retry"))
+        self._give_back = client.register_script(_script("give_back"))
+        self._unregister = client.register_script(_script("unregister"))
 
     @property
     def client(self) -> Any:
@@ -73,35 +90,35 @@ class Store:
     def push(self, queue: str, *items: bytes) -> int:
         """Append items to a queue and make the queue known, in one round trip; gives the queue's length."""
         pipe = self.client.pipeline(transaction=False)
-        pipe.sadd(self.keys.queues, queue)
-        pipe.rpush(self.keys.queue(queue), *items)
+        pipe.sadd(self.keys.queues, _bytes(queue))
+        pipe.rpush(_bytes(self.keys.queue(queue)), *items)
         return int(pipe.execute()[1])
 
     def push_many(self, items: Mapping[str, Sequence[bytes]]) -> None:
-        """Append items to several queues in one round trip."""
-        pipe = self.client.pipeline(transaction=False)
-        pipe.sadd(self.keys.queues, *items)
+        """Append items to several queues in one round trip, to all or, when the connection is lost, to none."""
+        pipe = self.client.pipeline(transaction=True)
+        pipe.sadd(self.keys.queues, *map(_bytes, items))
         for queue, raws in items.items():
-            pipe.rpush(self.keys.queue(queue), *raws)
+            pipe.rpush(_bytes(self.keys.queue(queue)), *raws)
         pipe.execute()
 
     def pop(self, queue: str) -> bytes | None:
         """Take an item without a lease."""
-        return _one(self.client.lpop(self.keys.queue(queue)))
+        return _one(self.client.lpop(_bytes(self.keys.queue(queue))))
 
     def peek(self, queue: str, start: int, count: int) -> list[bytes]:
         """Some items, as Resque's peek: count 0 from 0 gives all."""
-        return list(self.client.lrange(self.keys.queue(queue), start, start + count - 1))
+        return list(self.client.lrange(_bytes(self.keys.queue(queue)), start, start + count - 1))
 
     def size(self, queue: str) -> int:
         """How many items wait in a queue."""
-        return int(self.client.llen(self.keys.queue(queue)))
+        return int(self.client.llen(_bytes(self.keys.queue(queue))))
 
     def sizes(self, queues: Sequence[str]) -> list[int]:
         """How many items wait in each of these queues, in one round trip."""
         pipe = self.client.pipeline(transaction=False)
         for queue in queues:
-            pipe.llen(self.keys.queue(queue))
+            pipe.llen(_bytes(self.keys.queue(queue)))
         return [int(size) for size in pipe.execute()]
 
     def queues(self) -> list[str]:
@@ -110,25 +127,32 @@ class Store:
 
     def items_from_the_tail(self, queue: str) -> Iterable[list[bytes]]:
         """All items of a queue in chunks, last chunk first: workers that pop meanwhile then make us skip none."""
-        key, end = self.keys.queue(queue), -1
+        key, end = _bytes(self.keys.queue(queue)), -1
         while chunk := self.client.lrange(key, end - _SCAN + 1, end):
             yield chunk
             end -= _SCAN
 
-    def remove_item(self, queue: str, raw: bytes) -> int:
-        """Remove every item with exactly these bytes; gives their number."""
-        return int(self.client.lrem(self.keys.queue(queue), 0, raw))
+    def remove_items(self, queue: str, counts: Mapping[bytes, int]) -> list[int]:
+        """Remove items of exactly these bytes, as many of each as said, in one round trip; gives how many of each went.
+
+        The last ones go first: Redis looks for each from the tail, where they are read from.
+        """
+        key = _bytes(self.keys.queue(queue))
+        pipe = self.client.pipeline(transaction=False)
+        for raw, count in counts.items():
+            pipe.lrem(key, -count, raw)
+        return [int(removed) for removed in pipe.execute()]
 
     def pop_many(self, queue: str, count: int) -> list[bytes]:
         """Take up to this many items without leases."""
-        return self.client.lpop(self.keys.queue(queue), count) or []
+        return self.client.lpop(_bytes(self.keys.queue(queue)), count) or []
 
     def remove_queue(self, queue: str) -> list[bytes]:
         """Remove a queue; gives what was still in it."""
         pipe = self.client.pipeline(transaction=True)
-        pipe.lrange(self.keys.queue(queue), 0, -1)
-        pipe.srem(self.keys.queues, queue)
-        pipe.delete(self.keys.queue(queue))
+        pipe.lrange(_bytes(self.keys.queue(queue)), 0, -1)
+        pipe.srem(self.keys.queues, _bytes(queue))
+        pipe.delete(_bytes(self.keys.queue(queue)))
         return list(pipe.execute()[0])
 
     # taking and ending a job
@@ -136,24 +160,35 @@ class Store:
     def take(self, worker_id: str, queues: Sequence[str], run_at: str) -> Taken:
         """Pop the first item of the first queue that has one and write the lease, in one step."""
         keys = [self.keys.worker(worker_id), self.keys.pause_all, *map(self.keys.queue, queues)]
-        reply = self._take(keys=keys, args=[run_at, *map(encode, queues)], client=self.client)
+        names = [encode(shown(queue)) for queue in queues]
+        reply = self._take(keys=_all_bytes(keys), args=[run_at, *names], client=self.client)
         if not reply:
             return Taken()
         if reply[0] == b"taken":
             return Taken(queue=queues[reply[1]], raw=reply[2])
         return Taken(paused=True) if reply[0] == b"paused" else Taken(lease=reply[1])
 
-    def finish(
-        self, worker_id: str, entry: bytes | None, *, failed_list: str = "", failed_queue: str = "", count: bool = True
+    def finish(  # noqa: PLR0913 - one parameter for each thing that the script is told
+        self,
+        worker_id: str,
+        *,
+        failed: bool = False,
+        entry: bytes = b"",
+        failed_list: str = "",
+        failed_queue: str = "",
+        count: bool = True,
+        lease: bytes = b"",
     ) -> bool:
         """End the job that a worker holds: remove the lease, count, store the failure, in one step.
 
         Args:
             worker_id: who holds the lease.
-            entry: the failure, or None for a job that went well.
-            failed_list: the key of the list that failures go to; empty for none.
+            failed: whether the job failed.
+            entry: the failure to store; empty for none.
+            failed_list: the key of the list that it goes to.
             failed_queue: the name to put into the set of failure lists; empty for none.
             count: whether stats go up; not for jobs of dead workers (resque ``worker.rb``).
+            lease: the lease as it was read, where it may have changed meanwhile.
 
         Returns:
             Whether the lease was still there: if not, somebody else has decided the outcome.
@@ -164,39 +199,58 @@ class Store:
             self.keys.stat_of("processed", worker_id),
             self.keys.stat("failed"),
             self.keys.stat_of("failed", worker_id),
-            failed_list,
+            failed_list or self.keys.failed,  # an ACL looks at all keys, used or not
             self.keys.failed_queues,
         ]
-        return bool(self._finish(keys=keys, args=[entry or b"", int(count), failed_queue], client=self.client))
+        args: list[bytes | int] = [int(failed), entry, int(count), _bytes(failed_queue), lease]
+        return bool(self._finish(keys=_all_bytes(keys), args=args, client=self.client))
+
+    def give_back(self, worker_id: str, lease: bytes, queue: str, item: bytes) -> bool:
+        """Put a job that was taken and never begun back to the head of its queue; gives whether it was still held."""
+        keys = _all_bytes([self.keys.worker(worker_id), self.keys.queue(queue)])
+        return bool(self._give_back(keys=keys, args=[lease, item], client=self.client))
 
     def lease(self, worker_id: str) -> bytes | None:
         """The lease that a worker holds."""
-        return _one(self.client.get(self.keys.worker(worker_id)))
+        return _one(self.client.get(_bytes(self.keys.worker(worker_id))))
 
     def leases(self, worker_ids: Sequence[str]) -> dict[str, bytes]:
         """The leases of those workers that hold one."""
         if not worker_ids:
             return {}
-        found = self.client.mget([self.keys.worker(worker_id) for worker_id in worker_ids])
+        found = self.client.mget([_bytes(self.keys.worker(worker_id)) for worker_id in worker_ids])
         return {worker_id: raw for worker_id, raw in zip(worker_ids, found, strict=True) if raw}
 
     # workers
 
     def register(self, worker_id: str, started: str) -> None:
-        """Make a worker known."""
+        """Make a worker known; its own stats begin at 0."""
         pipe = self.client.pipeline(transaction=False)
-        pipe.sadd(self.keys.workers, worker_id)
-        pipe.set(self.keys.worker_started(worker_id), started)
+        pipe.sadd(self.keys.workers, _bytes(worker_id))
+        pipe.set(_bytes(self.keys.worker_started(worker_id)), started)
+        pipe.delete(*(_bytes(self.keys.stat_of(name, worker_id)) for name in ("processed", "failed")))
         pipe.execute()
 
-    def unregister(self, worker_id: str) -> None:
-        """Forget a worker and its own stats."""
-        pipe = self.client.pipeline(transaction=False)
-        pipe.srem(self.keys.workers, worker_id)
-        pipe.delete(self.keys.worker(worker_id), self.keys.worker_started(worker_id))
-        pipe.hdel(self.keys.heartbeats, worker_id)
-        pipe.delete(self.keys.stat_of("processed", worker_id), self.keys.stat_of("failed", worker_id))
-        pipe.execute()
+    def unregister(self, worker_id: str, heartbeat: str = "") -> bool:
+        """Forget a worker and its own stats.
+
+        Args:
+            worker_id: the worker.
+            heartbeat: its heartbeat as it was read, where it may have come back to life meanwhile.
+
+        Returns:
+            Whether it was forgotten; not while it holds a job, which would be lost with it.
+        """
+        keys = [
+            self.keys.worker(worker_id),
+            self.keys.worker_started(worker_id),
+            self.keys.workers,
+            self.keys.heartbeats,
+            self.keys.stat_of("processed", worker_id),
+            self.keys.stat_of("failed", worker_id),
+        ]
+        args = _all_bytes([worker_id, heartbeat])
+        return bool(self._unregister(keys=_all_bytes(keys), args=args, client=self.client))
 
     def workers(self) -> list[str]:
         """The ids of the known workers, sorted."""
@@ -204,16 +258,19 @@ class Store:
 
     def started(self, worker_id: str) -> str | None:
         """When a worker has started, as it wrote it."""
-        found = _one(self.client.get(self.keys.worker_started(worker_id)))
+        found = _one(self.client.get(_bytes(self.keys.worker_started(worker_id))))
         return None if found is None else _text(found)
 
     def beat(self, worker_id: str, at: str) -> None:
-        """Write a worker's heartbeat."""
-        self.client.hset(self.keys.heartbeats, worker_id, at)
+        """Write a worker's heartbeat, and make it known again if it was taken for dead, or Redis lost its data."""
+        pipe = self.client.pipeline(transaction=False)
+        pipe.hset(self.keys.heartbeats, _bytes(worker_id), at)
+        pipe.sadd(self.keys.workers, _bytes(worker_id))
+        pipe.execute()
 
     def forget_heartbeat(self, worker_id: str) -> None:
         """Remove a worker's heartbeat."""
-        self.client.hdel(self.keys.heartbeats, worker_id)
+        self.client.hdel(self.keys.heartbeats, _bytes(worker_id))
 
     def heartbeats(self) -> dict[str, str]:
         """All workers' heartbeats, as they wrote them."""
@@ -240,38 +297,43 @@ class Store:
 
     def failure_count(self, key: str) -> int:
         """How many failures a list holds."""
-        return int(self.client.llen(key))
+        return int(self.client.llen(_bytes(key)))
 
     def failures(self, key: str, start: int, count: int) -> list[bytes]:
         """Some failures of a list."""
-        return list(self.client.lrange(key, start, start + count - 1)) if count else []
+        return list(self.client.lrange(_bytes(key), start, start + count - 1)) if count else []
 
     def failure_lists(self) -> list[str]:
         """The failure lists of the multi-queue backend."""
         return [_text(name) for name in sorted(self.client.smembers(self.keys.failed_queues))]
 
-    def retry(self, key: str, index: int, entry: bytes, marked: bytes, queue: str, item: bytes) -> bool:
+    def retry(self, key: str, index: int, entry: bytes, *, marked: bytes, queue: str, item: bytes) -> bool:  # noqa: PLR0913
         """Mark a failure as retried and push its job, unless the list has moved meanwhile."""
-        keys = [key, self.keys.queues, self.keys.queue(queue)]
-        return bool(self._retry(keys=keys, args=[index, entry, marked, queue, item], client=self.client))
+        keys = _all_bytes([key, self.keys.queues, self.keys.queue(queue)])
+        return bool(self._retry(keys=keys, args=[index, entry, marked, _bytes(queue), item], client=self.client))
 
     def remove_failure(self, key: str, index: int) -> bool:
         """Remove the failure at an index; gives whether there was one."""
         pipe = self.client.pipeline(transaction=True)
-        pipe.lset(key, index, b"")
-        pipe.lrem(key, 1, b"")
+        pipe.lset(_bytes(key), index, b"")
+        pipe.lrem(_bytes(key), 1, b"")
         try:
             return bool(pipe.execute()[1])
-        except redis.exceptions.ResponseError:  # index out of range, or no such key
-            return False
+        except redis.exceptions.ResponseError as error:
+            if "out of range" in str(error) or "no such key" in str(error):
+                return False
+            raise
 
-    def remove_entry(self, key: str, entry: bytes) -> int:
-        """Remove one failure with exactly these bytes."""
-        return int(self.client.lrem(key, 1, entry))
+    def remove_entries(self, key: str, entries: Sequence[bytes]) -> int:
+        """Remove one failure with exactly these bytes for each entry, in one round trip; gives how many there were."""
+        pipe = self.client.pipeline(transaction=False)
+        for entry in entries:
+            pipe.lrem(_bytes(key), 1, entry)
+        return sum(map(int, pipe.execute()))
 
     def clear_failures(self, key: str) -> None:
         """Remove a list of failures."""
-        self.client.delete(key)
+        self.client.delete(_bytes(key))
 
     # stats
 
@@ -281,7 +343,7 @@ class Store:
 
     def stat_of(self, name: str, worker_id: str) -> int:
         """A worker's own counter."""
-        return int(self.client.get(self.keys.stat_of(name, worker_id)) or 0)
+        return int(self.client.get(_bytes(self.keys.stat_of(name, worker_id))) or 0)
 
     def count(self, name: str, by: int) -> int:
         """Change a counter; gives its new value."""
@@ -296,8 +358,29 @@ def _script(name: str) -> str:
     return (files("clues.resque") / "scripts" / f"{name}.lua").read_text()
 
 
+def batched(things: Iterable[_T], size: int = 1000) -> Iterator[list[_T]]:
+    """Some at a time, so that a round trip serves many, and its answer is not too long."""
+    rest = iter(things)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def shown(name: str) -> str:
+    """A name from Redis as text that JSON and terminals can hold: bytes that are not UTF-8 are spelled out."""
+    return _bytes(name).decode("utf-8", "backslashreplace")
+
+
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    """A key or a name as its bytes, also one that `_text` has read: names of other programs may be no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _all_bytes(texts: Iterable[str]) -> list[bytes]:
+    return [_bytes(text) for text in texts]
 
 
 def _one(found: Any) -> bytes | None:

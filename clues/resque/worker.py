@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
+from clues.errors import ConfigError
 from clues.lifecycle import Attempt
 from clues.metadata import Failure
 from clues.resque import proctitle, times
@@ -21,13 +26,15 @@ from clues.resque.pruner import PRUNE_INTERVAL, Pruner
 from clues.resque.queues import QueueList
 from clues.resque.registry import JobDefinition
 from clues.resque.signals import WakeUp
-from clues.resque.store import UNAVAILABLE, Taken
+from clues.resque.store import NOT_YET, TROUBLE, Taken, shown
 from clues.resque.waker import Waker
 from clues.sanitize import Sanitizer
 
 log = logging.getLogger("clues.resque")
 
 _LONGEST_BACKOFF = 5.0
+_LONGEST_WAIT = 86_400.0
+_RETELL = 60.0
 
 _sanitizer = Sanitizer()
 
@@ -42,7 +49,10 @@ class Worker:
     3. *perform* it between its hooks, whatever it raises;
     4. *end* it: remove the lease, count, store the failure, in one step; then publish the outcome;
     5. *wait* where nothing was found, until a push wakes it or the interval is over;
-    6. *shut down*: stop the heartbeat, unregister.
+    6. *shut down*: stop the heartbeat, give back what was taken and not begun, unregister.
+
+    Whatever Redis raises on the way, the worker tells in its log, and tries again until it is well; but for errors at
+    its start, as those of a mistaken URL, password or ACL.
 
     `stop` may be called from a signal handler or another thread; the running job is finished first.
 
@@ -52,7 +62,7 @@ class Worker:
         failed: those of them that failed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one parameter for each option
         self,
         client: Resque,
         queues: str | Iterable[str],
@@ -78,12 +88,16 @@ class Worker:
 
         Raises:
             NoQueueError: no queue was given.
+            ConfigError: the interval is negative, or no number.
         """
+        if not interval >= 0:
+            msg = f"interval must be a number of seconds, 0 or more, not {interval}"
+            raise ConfigError(msg)
         self._client = client
         self._store = client.store
         self._lifecycle = client.lifecycle
         self._queues = QueueList(queues)
-        self._interval = interval
+        self._interval = min(interval, _LONGEST_WAIT)
         self._heartbeat_interval = heartbeat_interval
         self._title_prefix = title_prefix
         self._clock = clock
@@ -91,6 +105,10 @@ class Worker:
         self._pruner = Pruner(client, self.id, prune_interval=prune_interval, clock=clock)
         self._wake_up = WakeUp()
         self._stopping = False
+        self._paused = False
+        self._begun = False  # whether the job that we hold was begun
+        self._counted = 0  # how many jobs Redis has counted as ours
+        self._told = -math.inf
         self.processed = 0
         self.failed = 0
 
@@ -100,21 +118,30 @@ class Worker:
         self._wake_up.now()
 
     def work(self) -> None:
-        """Work until stopped, or until the queues are empty if the interval is 0."""
-        self._show("Starting")
-        heartbeat = Heartbeat(self._store, self.id, self._heartbeat_interval)
-        waker = Waker(self._store.client, self._store.keys.queue_prefix, self._interval)
-        self._start_up(heartbeat)
-        try:
-            self._loop(waker)
-        finally:
-            waker.close()
-            heartbeat.stop()
-            self._shut_down()
+        """Work until stopped, or until the queues are empty if the interval is 0.
+
+        Raises:
+            ConfigError: a worker with this id is already at work in this process.
+            RedisError: Redis can't be reached, or refuses us, at the start.
+        """
+        with _alone((self._store.describe(), self._store.keys.prefix, self.id)):
+            self._show("Starting")
+            watched = (self._store.keys.queue_prefix, self._store.keys.pause_all)
+            waker = Waker(self._store.client, watched, self._interval)
+            heartbeat = Heartbeat(self._store, self.id, self._heartbeat_interval)
+            try:
+                self._start_up(heartbeat)
+                self._loop(waker)
+            finally:
+                waker.close()
+                heartbeat.stop()
+                self._shut_down()
 
     def work_one(self) -> bool:
         """Take and perform one job, if there is one; gives whether there was."""
-        job = self._reserve(self._store.take(self.id, self._polled(), times.run_at(self._clock())))
+        taken = self._store.take(self.id, self._polled(), times.run_at(self._clock()))
+        self._paused = taken.paused
+        job = self._reserve(taken)
         if job is None:
             return False
         self._work_on(job)
@@ -123,21 +150,45 @@ class Worker:
     # start up and shut down
 
     def _start_up(self, heartbeat: Heartbeat) -> None:
+        failures = 0
+        while not self._stopping:
+            try:
+                self._sign_on(heartbeat)
+            except NOT_YET as error:
+                failures += 1
+                self._wait_for_redis(error, failures)
+            else:
+                heartbeat.start()
+                log.info("%s works %s on %s", self.id, self._queues.id_part, self._store.describe())
+                return
+
+    def _sign_on(self, heartbeat: Heartbeat) -> None:
         if self._store.lease(self.id) is not None:
             # An earlier process had our id, and died on the job: unknown means failed, never silently run again.
             self._pruner.bury(self.id)
         self._store.forget_heartbeat(self.id)
-        heartbeat.start()
+        heartbeat.beat()
         self._pruner.prune()
         self._store.register(self.id, times.started(self._clock()))
-        log.info("%s works %s on %s", self.id, self._queues.id_part, self._store.describe())
 
     def _shut_down(self) -> None:
         try:
+            self._let_go()
             self._store.unregister(self.id)
-        except UNAVAILABLE as error:
+        except TROUBLE as error:
             log.warning("%s could not unregister, it will be pruned: %s", self.id, error)
         log.info("%s has stopped: %d processed, %d failed", self.id, self.processed, self.failed)
+
+    def _let_go(self) -> None:
+        """Leave no job behind: one whose taking we never heard of, or one that something has torn us from."""
+        raw = self._store.lease(self.id)
+        if raw is None:
+            return
+        lease = Lease.read(raw)
+        if self._begun or not lease.queue:
+            self._pruner.bury(self.id)
+        else:
+            self._store.give_back(self.id, raw, lease.queue, lease.payload)
 
     # the loop
 
@@ -147,11 +198,13 @@ class Worker:
         while not self._stopping:
             try:
                 found = self.work_one()
-                failures = 0
-            except UNAVAILABLE as error:
+            except TROUBLE as error:
                 failures += 1
                 self._wait_for_redis(error, failures)
                 continue
+            if failures:
+                log.info("Redis serves again")
+                failures = 0
             if found:
                 waker.disarm()
             elif self._interval == 0:
@@ -165,8 +218,9 @@ class Worker:
 
     def _wait_for_redis(self, error: BaseException, failures: int) -> None:
         pause = min(0.05 * 2 ** min(failures, 10), _LONGEST_BACKOFF)
-        if failures == 1:
-            log.warning("Redis is away (%s); trying again until it is back", error)
+        if failures == 1 or time.monotonic() > self._told + _RETELL:
+            self._told = time.monotonic()
+            log.warning("Redis does not serve (%s: %s); trying again until it does", type(error).__name__, error)
         self._wake_up.wait(pause)
 
     def _polled(self) -> list[str]:
@@ -177,36 +231,38 @@ class Worker:
     def _reserve(self, taken: Taken) -> Job | None:
         if taken.lease is not None:
             # We hold no job, so this is the one whose reply was lost: nobody has begun it.
-            lease = Lease.parse(taken.lease)
+            lease = Lease.read(taken.lease)
             return Job(lease.queue, lease.payload)
         return None if taken.queue is None else Job(taken.queue, taken.raw)
 
     def _work_on(self, job: Job) -> None:
+        self._begun = True
+        name = _sanitizer.name(job.worker_class) or "an item without a class"
         attempt = self._lifecycle.dequeued(job.queue, job.item)
-        self._show(f"Processing {job.queue} since {int(self._clock())} [{job.worker_class}]")
-        failure = self._perform(attempt, job)
-        self._end(attempt, job, failure)
+        self._show(f"Processing {shown(job.queue)} since {int(self._clock())} [{name}]")
+        failure = self._perform(attempt, job, name)
+        self._end(attempt, job, name, failure)
+        self._begun = False
 
-    def _perform(self, attempt: Attempt | None, job: Job) -> Failure | None:
+    def _perform(self, attempt: Attempt | None, job: Job, name: str) -> Failure | None:
         definition: JobDefinition | None = None
-        name = job.worker_class or "an item without a class"
         with self._lifecycle.performing(attempt, job.queue, job.item):
-            log.info("performing %s from %s", name, job.queue)
+            _say(logging.INFO, "performing %s from %s", name, shown(job.queue))
             try:
                 definition = job.definition(self._client.registry)
                 job.perform(definition)
             except BaseException as error:  # noqa: BLE001 - anything a job raises fails it (resque worker.rb)
                 failure = job.fail(definition, error)
-                log.warning("%s failed: %s: %s", name, failure.exception, redacted(failure.message))
+                _say(logging.WARNING, "%s failed: %s: %s", name, failure.exception, redacted(failure.message))
                 return failure
-            log.info("done %s", name)
+            _say(logging.INFO, "done %s", name)
         return None
 
-    def _end(self, attempt: Attempt | None, job: Job, failure: Failure | None) -> None:
+    def _end(self, attempt: Attempt | None, job: Job, name: str, failure: Failure | None) -> None:
         self.processed += 1
         self.failed += failure is not None
         if not self._commit(job, failure):
-            log.warning("%s was ended by somebody else meanwhile; its outcome here is not recorded", job.worker_class)
+            _say(logging.WARNING, "%s was ended by somebody else meanwhile; its outcome here is not recorded", name)
         elif failure is None:
             self._lifecycle.perform_finished(attempt)
         else:
@@ -216,22 +272,61 @@ class Worker:
         """Commit the outcome, however long Redis is away: the job was done, and must not be taken for lost."""
         at, failures = self._clock(), 0
         while True:
+            already = self._has_counted if failures else _no
             try:
-                decided = commit(self._client, self.id, job, failure, at=at)
-            except UNAVAILABLE as error:
+                decided = commit(self._client, self.id, job, failure, at=at, already=already)
+            except TROUBLE as error:
                 failures += 1
                 self._wait_for_redis(error, failures)
                 continue
-            # After a lost reply the lease may be gone by our own doing.
-            return decided or failures > 0
+            self._counted += decided
+            return decided
+
+    def _has_counted(self) -> bool:
+        """Whether it was us who removed the lease, by a command whose reply was lost: then the job is counted."""
+        return self._store.stat_of("processed", self.id) > self._counted
 
     def _show(self, text: str) -> None:
         proctitle.show(text, prefix=self._title_prefix)
 
     def _show_waiting(self) -> None:
-        self._show(f"Waiting for {self._queues.id_part}")
+        self._show("Paused" if self._paused else f"Waiting for {self._queues.id_part}")
 
 
 def redacted(message: str) -> str:
     """An error's message as the worker's own log may show it."""
     return _sanitizer.message(message)[0]
+
+
+def _say(level: int, message: str, *args: object) -> None:
+    """Log, and survive a logging handler that raises: between taking a job and ending it nothing else may."""
+    with contextlib.suppress(Exception):
+        log.log(level, message, *args)
+
+
+def _no() -> bool:
+    return False
+
+
+@contextmanager
+def _alone(place: tuple[str, ...]) -> Iterator[None]:
+    """Let one worker of an id work at a time: a second one would take the first one's job for a dead worker's.
+
+    Raises:
+        ConfigError: there is one at work in this process.
+    """
+    with _lock:
+        if place in _at_work:
+            msg = (
+                f"a worker {place[-1]} is already at work in this process; give this one another hostname, or a process"
+            )
+            raise ConfigError(msg)
+        _at_work.add(place)
+    try:
+        yield
+    finally:
+        _at_work.discard(place)
+
+
+_at_work: set[tuple[str, ...]] = set()
+_lock = threading.Lock()
