@@ -100,7 +100,7 @@ def enqueue_many(
 
 
 def inline() -> AbstractContextManager[None]:
-    """Perform jobs at once within a ``with`` block, in place of pushing them; for good with ``configure(inline=True)``."""
+    """Perform jobs at once within a ``with`` block, rather than push them; ``configure(inline=True)`` is for good."""
     return client().performing_inline()
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 from clues.config import configure_from_environment
@@ -20,10 +20,12 @@ from clues.resque.failure import FailureBackend, RedisBackend
 from clues.resque.hooks import Hooks
 from clues.resque.job import Job
 from clues.resque.keys import Keys
+from clues.resque.lease import Lease
 from clues.resque.queues import check_name
 from clues.resque.registry import JobDefinition, Registry
-from clues.resque.store import Store
-from clues.resque.wire import decode, encode
+from clues.resque.store import Store, batched
+from clues.resque.wire import decode, encode, join, members
+from clues.sanitize import plain
 
 JobLike = type | Callable[..., Any] | str
 """A job class, a function under ``@resque.job``, or a wire name such as ``"Billing::Invoice"``."""
@@ -52,7 +54,7 @@ class Resque:
         failure_backends: where failures go.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one parameter for each option
         self,
         redis: RedisLike = None,
         *,
@@ -130,8 +132,7 @@ class Resque:
             msg = "batch_size must be at least 1"
             raise ConfigError(msg)
         receipts: list[Receipt] = []
-        rest = iter(calls)
-        while batch := list(islice(rest, batch_size)):
+        for batch in batched(calls, batch_size):
             receipts.extend(self._enqueue_batch(queue, batch))
         return receipts
 
@@ -173,7 +174,7 @@ class Resque:
 
     def _call(self, queue: str | None, job: JobLike, args: tuple[Any, ...]) -> _Call:
         definition = self._definition(job)
-        queue = queue or definition.queue
+        queue = definition.queue if queue is None else queue
         if not definition.name:
             msg = "Jobs must be given a class: its name is empty"
             raise NoClassError(msg)
@@ -197,6 +198,7 @@ class Resque:
         if self.inline:
             for call in calls:
                 call.prepare(self.lifecycle)
+            for call in calls:
                 self._perform_inline(call)
             return
         items: dict[str, list[bytes]] = {}
@@ -217,7 +219,7 @@ class Resque:
         with self.lifecycle.performing(attempt, call.queue, job.item):
             try:
                 job.perform(call.definition)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is raised below, once the job is over
                 failure = job.fail(call.definition, error)
                 raised: BaseException | None = error
             else:
@@ -254,34 +256,28 @@ class Resque:
         """
         name = self._definition(job).name
         wanted = encode(list(args)) if args else None
-        matching: dict[bytes, dict[str, Any]] = {}
+        matching: Counter[bytes] = Counter()
         for chunk in self.store.items_from_the_tail(queue):
-            for raw in chunk:
-                item = _read(raw)
-                if item.get("class") == name and wanted in {None, encode(item.get("args") or [])}:
-                    matching[raw] = item
-        removed = 0
-        for raw, item in matching.items():
-            count = self.store.remove_item(queue, raw)
-            removed += count
-            for _ in range(count):
-                self.lifecycle.destroyed(queue, item)
-        return removed
+            matching.update(raw for raw in reversed(chunk) if _matches(_read(raw), name, wanted))
+        return sum(self._remove(queue, dict(some)) for some in batched(matching.items()))
+
+    def _remove(self, queue: str, counts: dict[bytes, int]) -> int:
+        removed = self.store.remove_items(queue, counts)
+        for raw, count in zip(counts, removed, strict=True):
+            self._destroyed(queue, [raw] * count)
+        return sum(removed)
 
     # queues
 
     def push(self, queue: str, item: Any) -> int:
-        """Append an item, any JSON value; one with a class is stamped and published like an enqueued job.
+        """Append an item, any JSON value; one with a class and a list of args is stamped and published like a job.
 
         Returns:
             The queue's length.
         """
-        attempt: Attempt | None = None
-        if isinstance(item, dict) and isinstance(item.get("class"), str):
-            item = {**item, "args": list(item.get("args") or [])}
-            encode(item["args"])  # refused before a preprocessor runs, not after
-            attempt = self.lifecycle.stamp(queue, item)
-        length = self.store.push(check_name(queue), encode(item))
+        queue = check_name(queue)
+        raw, attempt = _stamped(self.lifecycle, queue, dict(item)) if _is_job(item) else (encode(item), None)
+        length = self.store.push(queue, raw)
         self.lifecycle.enqueued(attempt)
         return length
 
@@ -336,7 +332,8 @@ class Resque:
 
     def working(self) -> dict[str, dict[str, Any]]:
         """What each busy worker holds: ``{"queue": …, "run_at": …, "payload": …}`` by worker id."""
-        return {worker_id: _read(raw) for worker_id, raw in self.store.leases(self.store.workers()).items()}
+        leases = self.store.leases(self.store.workers())
+        return {worker_id: Lease.read(raw).shown() for worker_id, raw in leases.items()}
 
     @property
     def failed(self) -> Failed:
@@ -360,9 +357,15 @@ class Resque:
             "queues": len(queues),
             "workers": len(workers),
             "working": len(self.store.leases(workers)),
-            "failed": self.failed.count(),
+            "failed": self._failed_count(),
             "servers": [self.store.describe()],
         }
+
+    def _failed_count(self) -> int:
+        if "redis_multi_queue" not in self.failure_backends:
+            return self.failed.count()
+        prefix = self.store.keys.prefix
+        return sum(self.store.failure_count(f"{prefix}{name}") for name in self.store.failure_lists())
 
 
 class _Call:
@@ -380,12 +383,7 @@ class _Call:
 
     def prepare(self, lifecycle: Lifecycle) -> bytes:
         item: dict[str, Any] = {"class": self.definition.name, "args": list(self.args)}
-        self.attempt = lifecycle.stamp(self.queue, item)
-        try:
-            self.raw = encode(item)
-        except EncodeError:
-            encode(self.args)  # raises if it was the caller's doing; else a preprocessor's, and the job goes in without
-            self.raw = encode({"class": self.definition.name, "args": self.args, METADATA: item.get(METADATA, {})})
+        self.raw, self.attempt = _stamped(lifecycle, self.queue, item)
         return self.raw
 
     def after(self) -> None:
@@ -399,6 +397,42 @@ class _Call:
 def _not_here(*args: Any) -> None:  # noqa: ARG001 - any job's signature
     msg = "this job is known by its name only; register it to perform it here"
     raise UnknownJobError(msg)
+
+
+def _is_job(item: Any) -> bool:
+    return (
+        isinstance(item, dict)
+        and isinstance(item.get("class"), str)
+        and isinstance(item.get("args"), list | tuple | None)
+    )
+
+
+def _stamped(lifecycle: Lifecycle, queue: str, item: dict[str, Any]) -> tuple[bytes, Attempt | None]:
+    """The bytes of an item with its metadata, as the preprocessors left it.
+
+    Raises:
+        EncodeError: JSON can't hold what the caller gave. What a preprocessor does to an item keeps no job out.
+    """
+    raw = encode(item)
+    if item.get("args") is None:
+        item["args"] = []
+    attempt = lifecycle.stamp(queue, item)
+    if attempt is None and METADATA not in item:
+        return raw, None
+    try:
+        return encode(item), attempt
+    except EncodeError:
+        left = plain(item.get(METADATA))
+        return join(members(raw) | {METADATA: encode(left if isinstance(left, dict) else {})}), attempt
+
+
+def _matches(item: dict[str, Any], name: str, wanted: bytes | None) -> bool:
+    if item.get("class") != name or wanted is None:
+        return item.get("class") == name
+    try:
+        return encode(item.get("args") or []) == wanted
+    except EncodeError:  # such as 1e400, which can be read and not be written
+        return False
 
 
 def _read(raw: bytes) -> dict[str, Any]:
@@ -415,7 +449,8 @@ def _backends(
 ) -> tuple[RedisBackend | FailureBackend, ...]:
     found = tuple(given)
     for backend in found:
-        if backend not in {"redis", "redis_multi_queue"} and not hasattr(backend, "save"):
+        known = isinstance(backend, str) and backend in {"redis", "redis_multi_queue"}
+        if not known and not hasattr(backend, "save"):
             msg = f"failure_backends takes 'redis', 'redis_multi_queue' and objects with save(entry), not {backend!r}"
             raise ConfigError(msg)
     if {"redis", "redis_multi_queue"} <= {backend for backend in found if isinstance(backend, str)}:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from clues.metadata import Failure, failure_of
 from clues.resque import times
@@ -20,7 +21,8 @@ DIRTY_EXIT = "Resque::PruneDeadWorkerDirtyExit"
 RedisBackend = Literal["redis", "redis_multi_queue"]
 
 _MAX_ERROR = 100_000
-_CALLERS = tuple(str(Path(module.__file__ or "?").parent) for module in (asyncio, threading)) + (
+_CALLERS = (
+    *(str(Path(module.__file__ or "?").parent) for module in (asyncio, threading)),
     contextlib.__file__,
     str(Path(__file__).parent),
 )
@@ -29,6 +31,8 @@ _CALLERS = tuple(str(Path(module.__file__ or "?").parent) for module in (asyncio
 @dataclass(frozen=True, slots=True)
 class FailureEntry:
     """A failed job, as Resque stores it (resque ``failure/redis.rb``).
+
+    An item that is no UTF-8 is shown with its odd bytes spelled out; ``payload_base64`` then holds it as it came.
 
     Attributes:
         failed_at: when, in epoch seconds.
@@ -54,6 +58,8 @@ class FailureEntry:
             "worker": plain(self.worker),
             "queue": plain(self.queue),
         }
+        if not _is_text(self.payload):
+            rest["payload_base64"] = base64.b64encode(self.payload).decode()
         return b'{"failed_at":' + head + b',"payload":' + as_payload(self.payload) + b"," + encode(rest)[1:]
 
 
@@ -65,17 +71,32 @@ class FailureBackend(Protocol):
 
 
 def as_payload(raw: bytes) -> bytes:
-    """An item's bytes if it is a JSON object, else the bytes as a JSON string: resque-web reads payloads as objects."""
+    """An item's bytes if it is a JSON object, else the bytes as a JSON string: resque-web reads payloads as objects.
+
+    An object that is nested so deep that an entry around it could not be read counts as none.
+    """
     try:
         members(raw)
+        members(b'{"payload":' + raw + b"}")
     except ValueError:
         return encode(raw.decode("utf-8", "backslashreplace"))
     return raw
 
 
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def describe(error: BaseException) -> Failure:
-    """What a job raised, its backtrace cut where the job's own code begins."""
-    return failure_of(error, callers=_CALLERS)
+    """What a job raised, its backtrace cut where the job's own code begins; whatever the error's own methods do."""
+    try:
+        return failure_of(error, callers=_CALLERS)
+    except BaseException:  # noqa: BLE001 - users write __str__, and even one that exits must not take the worker along
+        return Failure(type(error).__qualname__, "<the error can't be read>")
 
 
 def additional(hook_error: BaseException, original: BaseException, job: str) -> Failure:

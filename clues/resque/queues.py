@@ -11,12 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def check_name(name: str) -> str:
-    """Answer a queue's name, if Resque's keys can hold it.
+def check_name(name: object) -> str:
+    """Answer a queue's name, if Resque's keys can hold it; a subclass's, such as an enum's, as its plain text.
 
     Raises:
-        QueueNameError: it is empty, or ``heartbeat``.
+        QueueNameError: it is empty, ``heartbeat``, no string, or no UTF-8.
     """
+    if not isinstance(name, str):
+        message = f"A queue's name must be a string, not {type(name).__name__}."
+        raise QueueNameError(message)
+    name = str.__str__(name)
+    if not _is_text(name):
+        message = f"A queue's name must be text that UTF-8 can hold, not {name!r}."
+        raise QueueNameError(message)
     if not name:
         message = "A queue's name is empty; name the queue, or remove the stray comma."
         raise QueueNameError(message)
@@ -24,6 +31,14 @@ def check_name(name: str) -> str:
         message = "A queue can't be named heartbeat: its workers' keys are taken for heartbeats. Choose another name."
         raise QueueNameError(message)
     return name
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class QueueList:

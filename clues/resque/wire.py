@@ -14,7 +14,7 @@ from clues.errors import DecodeError, EncodeError
 from clues.resque.numbers import float_text, int_from, int_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _T = TypeVar("_T")
 
@@ -163,6 +163,11 @@ def members(raw: bytes) -> dict[str, bytes]:
     if _is_suspect(raw):
         decode(raw)
     return _parse(raw, _cut)
+
+
+def join(members: Mapping[str, bytes]) -> bytes:
+    """Put an object together from its members, as `members` cut it."""
+    return b"{" + b",".join(encode(key) + b":" + value for key, value in members.items()) + b"}"
 
 
 def _parse(raw: bytes, parser: Callable[[json.JSONDecoder, str], _T]) -> _T:
