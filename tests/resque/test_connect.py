@@ -225,7 +225,7 @@ def test_sentinel_names_the_new_master(start_redis: Callable[..., Any]) -> None:
     wait_for(lambda: client.info("replication")["connected_slaves"] == 1, "the replica's connection")
     wait_for(lambda: _sentinel_knows_a_replica(sentinel.port), "the sentinel's knowledge of it", timeout=60)
     master.stop()
-    wait_for(lambda: _is_served_by(client, replica.port), "the failover", timeout=60)
+    wait_for(lambda: _is_served_by(client, replica.port), "the failover", timeout=120)
 
 
 def _sentinel_knows_a_replica(port: int) -> bool:
