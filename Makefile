@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check format bench clean
 
@@ -35,12 +36,21 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'clues needs Python 3.11 or newer: make PYTHON=python3.12'; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Python has no venv here: apt-get install python3-venv'; exit 1; }
 
-$(VENV)/.demo: pyproject.toml $(VENV)/bin/python
+# The extra `fast` is welcome, not needed: where it has no wheels nothing is compiled.
+FAST = $(INSTALL) --only-binary hiredis,orjson --editable '.[fast]' 2>/dev/null || echo 'No wheels of orjson and hiredis here: going on without.'
+
+$(VENV)/.demo: pyproject.toml $(VENV)/bin/python | clues/publishers
 	@echo 'Installing clues with its demo into $(VENV), once …'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,fast]'
+	@$(INSTALL) --editable '.[demo]'
+	@$(FAST)
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml $(VENV)/bin/python | clues/publishers
 	@echo 'Installing clues and the tools of its tests into $(VENV), once …'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev,fast]'
+	@$(INSTALL) --editable '.[demo,dev]'
+	@$(FAST)
 	@touch $@ $(VENV)/.demo
+
+# Archives of the source hold no links.
+clues/publishers:
+	@ln -s ../publishers $@
