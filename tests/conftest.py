@@ -1,8 +1,13 @@
-"""Fixtures for all tests. Run them as ``python -m pytest`` (``make test`` does); helpers are in the package `tests`."""
+"""Fixtures for all tests; plain helpers are modules of the package `tests`: ``from tests.waiting import wait_for``.
+
+However the tests are started, pytest imports this file, and with it its package, by its place and before any test; so
+the helpers are found. The folders below are no packages: their test files may have any name.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,7 @@ from tests.redis_server import RedisServer, binary
 from tests.requirements import lacking
 
 GOLDEN = Path(__file__).parent / "wire" / "golden"
+FOR_TESTS = {"CLUES_REDIS_SERVER", "CLUES_REQUIRE"}
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +62,10 @@ def golden() -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def unconfigured() -> Iterator[None]:
-    """Every test begins and ends with clues unconfigured."""
+def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test begins and ends with clues unconfigured, whatever the shell's environment says."""
+    for name in [name for name in os.environ if name.startswith("CLUES_") and name not in FOR_TESTS]:
+        monkeypatch.delenv(name)
     config.reset()
     yield
     config.reset()
