@@ -1,9 +1,9 @@
 """clues: what happens to every background job, published.
 
-    import clues
-    from clues.publishers import LogPublisher
+import clues
+from clues.publishers import LogPublisher
 
-    clues.configure(publisher=LogPublisher("/var/log/clues.log"))
+clues.configure(publisher=LogPublisher("/var/log/clues.log"))
 """
 
 from clues.config import configure, configured

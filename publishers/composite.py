@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Self
+from urllib.parse import SplitResult
 
 from clues.config import PublisherLike, as_publisher, name_of
 from clues.errors import ConfigError
@@ -36,6 +37,16 @@ class CompositePublisher:
             raise ConfigError(msg)
         self.children: tuple[Publisher, ...] = tuple(as_publisher(publisher) for publisher in publishers)
         self.faults = Faults()
+
+    @classmethod
+    def from_url(cls, url: SplitResult) -> Self:
+        """Nothing: several URLs make a composite by themselves.
+
+        Raises:
+            ConfigError: always.
+        """
+        msg = f"{url.geturl()!r}: name the publishers themselves, separated by commas"
+        raise ConfigError(msg)
 
     def publish(self, event: Event, /) -> None:
         """Give the event to every child."""

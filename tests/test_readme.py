@@ -41,12 +41,20 @@ def test_snippets(tmp_path: Path, redis_url: str) -> None:
             lines = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
             commands = [["bash", "-euo", "pipefail", "-c", line] for line in lines]
         for command in commands:
-            done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=90)
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=90
+            )
             assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
             ran += 1
     assert ran >= 8
     events = [json.loads(line) for line in (tmp_path / "events.log").read_text().splitlines()]
-    assert {event["event_type"] for event in events} >= {"enqueued", "dequeued", "perform_finished", "failed", "destroyed"}
+    assert {event["event_type"] for event in events} >= {
+        "enqueued",
+        "dequeued",
+        "perform_finished",
+        "failed",
+        "destroyed",
+    }
     assert all(event["metadata"]["customer_id"] == 4711 for event in events if event["event_type"] == "failed")
 
 

@@ -41,6 +41,7 @@ REFUSED = (redis.exceptions.RedisError,)
 """What is raised besides when the server won't do a thing."""
 
 _SENTINEL_PORT = 26379
+_SENTINEL_URL = re.compile(r"(sentinels?):(?://)?([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)
 _TIMEOUTS = {"socket_connect_timeout": 5.0, "socket_timeout": 30.0}
 _SHORT_TIMEOUTS = {"socket_connect_timeout": 5.0, "socket_timeout": 5.0}
 _CLUSTER = "Redis Cluster can't serve Resque, whose keys span slots; give a single Redis, or Sentinel"
@@ -142,17 +143,18 @@ def _from_plain_url(url: str) -> redis.Redis:
 
 
 def _from_sentinel_url(url: str) -> redis.Redis:
-    kind = urlsplit(url)
-    user, _, hosts = kind.netloc.rpartition("@")
-    service, _, database = kind.path.strip("/").partition("/")
+    # Not by urlsplit, which refuses an IPv6 address among several hosts.
+    scheme, place, path, query = _SENTINEL_URL.fullmatch(url).groups()  # type: ignore[union-attr] # it matches all
+    user, _, hosts = place.rpartition("@")
+    service, _, database = path.strip("/").partition("/")
     if not hosts or not service or not re.fullmatch(r"\d*", database):
         raise ConfigError("it must be sentinel://host:port,host:port/service/db")
     # Read by redis-py as for one host, so that its query options mean the same.
-    settings = parse_url(f"redis://{user}@host/{database}?{kind.query}")  # type: ignore[no-untyped-call]
+    settings = parse_url(f"redis://{user}@host/{database}?{query}")  # type: ignore[no-untyped-call]
     settings.pop("host")
     own = {name: settings.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     secure = {name: value for name, value in settings.items() if name.startswith("ssl_")}
-    secure |= {"ssl": True} if kind.scheme == "sentinels" else {}
+    secure |= {"ssl": True} if scheme == "sentinels" else {}
     manager = Sentinel(  # type: ignore[no-untyped-call]
         [_host_and_port(host) for host in hosts.split(",")],
         sentinel_kwargs={**_no_retry(), **_SHORT_TIMEOUTS, **_keepalive(), **own, **secure},

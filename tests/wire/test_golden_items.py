@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import redis as redis_py
 
 from clues.resque import Resque
 from clues.resque.registry import Registry
@@ -37,14 +36,14 @@ def jobs(**functions: Callable[..., Any]) -> Registry:
     return registry
 
 
-def test_plain_item(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_plain_item(redis: Any, redis_url: str, golden: Capture) -> None:
     """a: without clues, an item has Ruby's bytes, and the queue is known."""
     Resque(redis_url).enqueue_to("golden", "SomeJob", 1, "two", {"three": 3})
     assert [raw.decode() for raw in redis.lrange("resque:queue:golden", 0, -1)] == items(golden("a-enqueue-plain"))
     assert redis.smembers("resque:queues") == {b"golden"}
 
 
-def test_stamped_item(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_stamped_item(redis: Any, redis_url: str, golden: Capture) -> None:
     """b: class, args and clues_metadata in Ruby's order. Deviations: no-twin-keys, one-hash, attempt-and-id."""
 
     def add_customer(_queue: str, item: Any) -> None:
@@ -65,7 +64,7 @@ def test_stamped_item(redis: redis_py.Redis, redis_url: str, golden: Capture) ->
 
 
 @pytest.mark.parametrize("scenario", ["b-enqueue-clues-preprocessor", "b2-enqueue-clues-no-preprocessor"])
-def test_rubys_item_keeps_its_story(redis: redis_py.Redis, redis_url: str, golden: Capture, scenario: str) -> None:
+def test_rubys_item_keeps_its_story(redis: Any, redis_url: str, golden: Capture, scenario: str) -> None:
     """b, b2: an item that Ruby stamped keeps its hash and its user's metadata through our dequeued … finished."""
     (raw,) = items(golden(scenario))
     redis.rpush("resque:queue:golden", raw)
@@ -84,7 +83,7 @@ def test_rubys_item_keeps_its_story(redis: redis_py.Redis, redis_url: str, golde
 
 
 @pytest.mark.parametrize("adopt", [False, True])
-def test_unstamped_item(redis: redis_py.Redis, redis_url: str, golden: Capture, adopt: bool) -> None:  # noqa: FBT001
+def test_unstamped_item(redis: Any, redis_url: str, golden: Capture, adopt: bool) -> None:
     """events-enqueued-without-clues: works, and has events from dequeued on only with adopt_unstamped."""
     assert golden("events-enqueued-without-clues")["events"][1:] == []
     done: list[Any] = []
@@ -96,7 +95,7 @@ def test_unstamped_item(redis: redis_py.Redis, redis_url: str, golden: Capture, 
     assert len({event.metadata["_event_hash"] for event in recorder.events}) == int(adopt)
 
 
-def test_requeue(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_requeue(redis: Any, redis_url: str, golden: Capture) -> None:
     """n: Ruby's failures are retried by ours: marked as Ruby marks them; deviation retry-keeps-metadata."""
     capture = golden("n-requeue")
     for entry in capture["failed_before"]:
@@ -121,7 +120,7 @@ def test_requeue(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None
     assert [event.metadata["_event_id"].split(":")[1:] for event in recorder.events] == [["2", "enqueued"]] * 2
 
 
-def test_remove(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_remove(redis: Any, redis_url: str, golden: Capture) -> None:
     """n2: remove(0) removes the first failure, whatever comes after it."""
     for entry in golden("n-requeue")["failed_before"]:
         redis.rpush("resque:failed", json.dumps(entry, separators=(",", ":")))
@@ -131,7 +130,7 @@ def test_remove(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
     assert not client.failed.remove(5)
 
 
-def test_hooks_in_the_worker(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_hooks_in_the_worker(redis: Any, redis_url: str, golden: Capture) -> None:
     """events-hooks: the order of all job hooks around a job that goes well and one that fails."""
     capture = golden("events-hooks")
     notes: list[tuple[str, list[Any]]] = []
@@ -140,14 +139,14 @@ def test_hooks_in_the_worker(redis: redis_py.Redis, redis_url: str, golden: Capt
         return classmethod(lambda cls, *args: notes.append((name, list(args))))  # type: ignore[return-value]
 
     def around(name: str) -> Any:
-        def hook(cls: type, *args: Any) -> Any:  # noqa: ARG001
+        def hook(cls: type, *args: Any) -> Any:
             notes.append((f"{name} in", list(args)))
             yield
             notes.append((f"{name} out", list(args)))
 
         return classmethod(hook)
 
-    def perform(cls: type, kind: str) -> None:  # noqa: ARG001
+    def perform(cls: type, kind: str) -> None:
         notes.append(("perform", [kind]))
         if kind == "fail":
             raise RuntimeError("hooked failure")
@@ -170,7 +169,7 @@ def test_hooks_in_the_worker(redis: redis_py.Redis, redis_url: str, golden: Capt
     assert recorder.types == [kind for kind in ruby_types if kind != "enqueued"]
 
 
-def test_metadata_written_by_the_job(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_metadata_written_by_the_job(redis: Any, redis_url: str, golden: Capture) -> None:
     """events-metadata: which of a job's writes show. Deviation: runtime-underscore."""
     import clues
 
@@ -196,7 +195,7 @@ def test_metadata_written_by_the_job(redis: redis_py.Redis, redis_url: str, gold
     assert ours["time_to_perform"] == "overwritten"
 
 
-def test_unknown_class_events(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_unknown_class_events(redis: Any, redis_url: str, golden: Capture) -> None:
     """events-unknown-class: dequeued, perform_started, failed."""
     capture = golden("events-unknown-class")
     redis.rpush("resque:queue:golden", capture["stored_items"][0])

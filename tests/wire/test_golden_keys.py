@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import redis as redis_py
 
 from clues.resque import Resque
 from clues.resque.registry import Registry
@@ -46,7 +45,7 @@ def captured(capture: dict[str, Any]) -> dict[str, tuple[str, Any]]:
     }
 
 
-def found(redis: redis_py.Redis) -> dict[str, tuple[str, Any]]:
+def found(redis: Any) -> dict[str, tuple[str, Any]]:
     """The keys of the database in the same shape."""
     read: dict[str, Callable[[Any], Any]] = {
         "string": lambda key: redis.get(key).decode(),
@@ -75,11 +74,11 @@ class Jobs:
         self.busy = threading.Event()
         self.go_on = threading.Event()
 
-        def sleep_job(*args: Any) -> None:  # noqa: ARG001
+        def sleep_job(*args: Any) -> None:
             self.busy.set()
             assert self.go_on.wait(30)
 
-        def fail_job(message: str, *args: Any) -> None:  # noqa: ARG001
+        def fail_job(message: str, *args: Any) -> None:
             raise ValueError(message)
 
         self.registry.job(queue="golden", name="SleepJob")(sleep_job)
@@ -124,21 +123,21 @@ def zone(name: str) -> Iterator[None]:
         time.tzset()
 
 
-def test_idle_worker(life: Life, redis: redis_py.Redis, golden: Capture) -> None:
+def test_idle_worker(life: Life, redis: Any, golden: Capture) -> None:
     """c: a worker that has started and found nothing; the heartbeat stays, the prune lock is its."""
     wait_for(lambda: redis.scard("resque:workers") == 1)
     assert found(redis) == captured(golden("c-worker-idle"))
     assert 0 < redis.ttl("resque:pruning_dead_workers_in_progress") <= 60
 
 
-def test_busy_worker(life: Life, redis: redis_py.Redis, golden: Capture) -> None:
+def test_busy_worker(life: Life, redis: Any, golden: Capture) -> None:
     """d: the lease of a worker in the middle of a job, to the byte."""
     life.client.enqueue_to("golden", "SleepJob", 3, "busy")
     assert life.jobs.busy.wait(30)
     assert found(redis) == captured(golden("d-worker-busy"))
 
 
-def test_after_success(life: Life, redis: redis_py.Redis, golden: Capture) -> None:
+def test_after_success(life: Life, redis: Any, golden: Capture) -> None:
     """e: the lease is gone, processed is one up, for all and for the worker."""
     life.client.enqueue_to("golden", "SleepJob", 3, "busy")
     life.jobs.go_on.set()
@@ -146,7 +145,7 @@ def test_after_success(life: Life, redis: redis_py.Redis, golden: Capture) -> No
     assert found(redis) == captured(golden("e-after-success"))
 
 
-def test_after_failure(life: Life, redis: redis_py.Redis, golden: Capture) -> None:
+def test_after_failure(life: Life, redis: Any, golden: Capture) -> None:
     """f: the failure's shape, key order and payload bytes; both stats. Deviation: python-errors."""
     life.client.enqueue_to("golden", "SleepJob", 3, "busy")
     life.jobs.go_on.set()
@@ -166,7 +165,7 @@ def test_after_failure(life: Life, redis: redis_py.Redis, golden: Capture) -> No
     assert ours == rubys
 
 
-def test_unknown_class(life: Life, redis: redis_py.Redis, golden: Capture) -> None:
+def test_unknown_class(life: Life, redis: Any, golden: Capture) -> None:
     """f2: a class that the worker doesn't have is a failure like any other. Deviation: python-errors."""
     life.client.enqueue_to("golden", "NoSuchJob", 1)
     wait_for(lambda: redis.llen("resque:failed") == 1)
@@ -179,7 +178,7 @@ def test_unknown_class(life: Life, redis: redis_py.Redis, golden: Capture) -> No
     assert redis.get("resque:stat:failed") == b"1"
 
 
-def test_time_zone(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_time_zone(redis: Any, redis_url: str, golden: Capture) -> None:
     """f3: failed_at has the local zone's name, started and heartbeat the local offset, run_at is UTC."""
     with zone("America/New_York"):
         life = Life(redis_url)
@@ -204,7 +203,7 @@ def test_time_zone(redis: redis_py.Redis, redis_url: str, golden: Capture) -> No
     )
 
 
-def test_multi_queue_backend(redis: redis_py.Redis, redis_url: str, golden: Capture) -> None:
+def test_multi_queue_backend(redis: Any, redis_url: str, golden: Capture) -> None:
     """f5: failures kept by queue: the list `<queue>_failed` and the set of such lists. Deviation: python-errors."""
     life = Life(redis_url)
     life.client.failure_backends = ("redis_multi_queue",)
@@ -220,7 +219,7 @@ def test_multi_queue_backend(redis: redis_py.Redis, redis_url: str, golden: Capt
     assert list(entry) == list(ruby_entry)
 
 
-def test_after_quit(life: Life, redis: redis_py.Redis, golden: Capture) -> None:
+def test_after_quit(life: Life, redis: Any, golden: Capture) -> None:
     """j: a worker that has stopped leaves its totals, the queues and the failures, and nothing of its own."""
     life.client.enqueue_to("golden", "FailJob", "x")
     wait_for(lambda: redis.get("resque:stat:failed") == b"1")
