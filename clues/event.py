@@ -36,6 +36,8 @@ TERMINAL = frozenset({EventType.PERFORM_FINISHED, EventType.FAILED, EventType.DE
 Marshaller = Callable[[str, str, str | None, Mapping[str, Any], str | None, Sequence[Any]], str]
 """``(event_type, timestamp, queue, metadata, worker_class, args) -> str``, as in resque-clues."""
 
+_Values = tuple[str, str, str | None, Mapping[str, Any], str | None, Sequence[Any]]
+
 
 @functools.cache
 def json_encoder() -> Callable[[Any], bytes]:
@@ -52,7 +54,7 @@ def json_encoder() -> Callable[[Any], bytes]:
     return functools.partial(orjson.dumps, default=_last_resort)
 
 
-def marshal(  # noqa: PLR0917 - the original's signature
+def marshal(  # noqa: PLR0913, PLR0917 - the original's signature
     event_type: str,
     timestamp: str,
     queue: str | None,
@@ -70,29 +72,20 @@ def marshal(  # noqa: PLR0917 - the original's signature
         worker_class: the job's class, as its item names it.
         args: the job's arguments.
     """
-    return _encode(event_type, timestamp, queue, metadata, worker_class, args).decode()
+    return _encode((event_type, timestamp, queue, metadata, worker_class, args)).decode()
 
 
-def _encode(  # noqa: PLR0917
-    event_type: str,
-    timestamp: str,
-    queue: str | None,
-    metadata: Mapping[str, Any],
-    worker_class: str | None,
-    args: Sequence[Any],
-) -> bytes:
-    shape = {
-        "event_type": str(event_type),
-        "timestamp": timestamp,
-        "queue": queue,
-        "metadata": metadata,
-        "worker_class": worker_class,
-        "args": args,
-    }
+_KEYS = ("event_type", "timestamp", "queue", "metadata", "worker_class", "args")
+
+
+def _encode(values: _Values) -> bytes:
+    shape: dict[str, Any] = dict(zip(_KEYS, values, strict=True))
+    shape["event_type"] = str(values[0])
     try:
         return json_encoder()(shape)
     except (TypeError, ValueError, RecursionError):
         # Events from Lifecycle are sanitised and never come here; one that was built by hand may.
+        metadata = shape["metadata"]
         known = {key: str(metadata[key]) for key in ("_event_hash", "_event_id") if key in metadata}
         shape |= {"metadata": {**known, "_truncated": ["metadata", "args"]}, "args": []}
         return _standard_encoder(ensure_ascii=True).encode(shape).encode()
@@ -134,7 +127,7 @@ class Event:
     def line(self) -> bytes:
         """The standard line in UTF-8, without its newline; encoded once, however many publishers ask."""
         if self._line is None:
-            object.__setattr__(self, "_line", _encode(*self._fields()))
+            object.__setattr__(self, "_line", _encode(self._fields()))
         return self._line  # type: ignore[return-value]
 
     @property
@@ -153,7 +146,7 @@ class Event:
         """Pickle without the marshaller, which is seldom picklable: events travel in log records."""
         return type(self), self._fields()
 
-    def _fields(self) -> tuple[str, str, str | None, Mapping[str, Any], str | None, Sequence[Any]]:
+    def _fields(self) -> _Values:
         return self.event_type, self.timestamp, self.queue, self.metadata, self.worker_class, self.args
 
     @classmethod

@@ -18,7 +18,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from clues.config import Config, Item, Settings, default, name_of
@@ -37,6 +37,8 @@ from clues.sanitize import plain
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 METADATA = "clues_metadata"
 """The item's key that holds its metadata, as in resque-clues."""
@@ -186,7 +188,7 @@ class Lifecycle:
     def perform_finished(self, config: Config, attempt: Attempt | None) -> None:
         """The job has ended well, and that is committed."""
         if attempt is not None and not attempt.ended:
-            self._end(config, attempt, EventType.PERFORM_FINISHED, {}, [])
+            self._end(config, attempt, EventType.PERFORM_FINISHED, {})
 
     @_hook
     def failed(
@@ -218,8 +220,8 @@ class Lifecycle:
         }
         if reason is not None:
             told |= {"_reason": reason, "_reporter": reporter}
-        cut = ["_message"] * message_cut + ["_backtrace"] * backtrace_cut
-        self._end(config, attempt, EventType.FAILED, told, cut)
+        attempt.cut += ["_message"] * message_cut + ["_backtrace"] * backtrace_cut
+        self._end(config, attempt, EventType.FAILED, told)
 
     @_hook
     def destroyed(self, config: Config, queue: str, item: Mapping[str, Any]) -> None:
@@ -250,9 +252,7 @@ class Lifecycle:
         """Leave the trace context that `activate` entered."""
         manager.__exit__(kind, error, trace)
 
-    def _end(
-        self, config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any], cut: list[str]
-    ) -> None:
+    def _end(self, config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any]) -> None:
         attempt.ended = True
         if attempt.elapsed is not None:
             told = {"_time_to_perform": attempt.elapsed, **told}
@@ -260,8 +260,8 @@ class Lifecycle:
         if attempt.context is not None and attempt.context.written:
             spent = len(json_encoder()(attempt.carried)) if attempt.carried else 0
             written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
-            cut = cut + ["metadata"] * (written_cut and "metadata" not in attempt.cut)
-        self._publish(config, _event(config, attempt, event_type, config.clock(), {**told, **written}, cut))
+            attempt.cut += ["metadata"] * (written_cut and "metadata" not in attempt.cut)
+        self._publish(config, _event(config, attempt, event_type, config.clock(), {**told, **written}))
 
     def _publish(self, config: Config, event: Event) -> None:
         if _here.publishing:
@@ -394,13 +394,8 @@ def _recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt |
     return Attempt(config, queue, item, known or {})
 
 
-def _event(  # noqa: PLR0917 - what an event is made of
-    config: Config,
-    attempt: Attempt,
-    event_type: EventType,
-    at: float,
-    told: Mapping[str, Any] = {},
-    cut: list[str] = [],  # noqa: B006 - only read
+def _event(
+    config: Config, attempt: Attempt, event_type: EventType, at: float, told: Mapping[str, Any] = NOTHING
 ) -> Event:
     metadata = {
         "_event_hash": attempt.event_hash,
@@ -414,8 +409,8 @@ def _event(  # noqa: PLR0917 - what an event is made of
     metadata |= attempt.carried
     metadata |= attempt.times
     metadata |= {key: value for key, value in told.items() if key not in metadata}
-    if attempt.cut or cut:
-        metadata["_truncated"] = [*attempt.cut, *cut]
+    if attempt.cut:
+        metadata["_truncated"] = [*attempt.cut]
     return Event(
         event_type, timestamp(at), attempt.queue, metadata, attempt.worker_class, attempt.args, config.marshaller
     )
