@@ -218,7 +218,7 @@ def test_enqueue(client: Resque, redis: Redis) -> None:
 def test_refused(client: Resque, redis: Redis) -> None:
     """No queue, no class: in Ruby's words, and nothing is pushed."""
 
-    def words(call: str) -> str:
+    def words(call: str) -> Any:
         return re.escape(API[call]["raises"].split(": ", 1)[1].rstrip("."))
 
     with pytest.raises(NoQueueError, match=words("Resque.enqueue(NoQ)")):
