@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -65,7 +66,13 @@ def start(
         env=environment(environ),
         cwd=cwd,
         start_new_session=True,
+        preexec_fn=_obey_interrupts,  # noqa: PLW1509 - the tests have no threads
     )
+
+
+def _obey_interrupts() -> None:
+    """Tests that run in a shell's background inherit its ignoring of Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start_in_terminal(

@@ -87,7 +87,7 @@ def test_a_run_from_its_start_to_its_summary(tmp_path: Path) -> None:
     }
     assert all("customer_id" in event["metadata"] for event in events)
     assert f"{kinds['enqueued']} jobs in " in found.stdout
-    assert "enqueued" in found.stdout.splitlines()[1]
+    assert found.stdout.count("  enqueued   ") == kinds["enqueued"]
 
 
 def test_the_commands_in_the_summary_work_as_they_stand(tmp_path: Path) -> None:
@@ -179,6 +179,18 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(60) == 0
         assert not still_there(children)
+
+
+def test_a_redis_that_dies_is_told(tmp_path: Path) -> None:
+    with start("demo", "--seconds", "300", "--workers", "2", "--dir", tmp_path) as process:
+        children = working_demo(tmp_path, process)
+        (server,) = (pid for pid in children if b"redis-server" in _command_of(pid))
+        os.kill(server, signal.SIGKILL)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"clues: error: the demo's Redis has died" in said
+    assert b"Traceback" not in said
+    assert not still_there(children)
 
 
 def test_workers_that_die_are_told(tmp_path: Path) -> None:
