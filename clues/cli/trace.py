@@ -43,15 +43,17 @@ def trace(
     from clues.analysis.timeline import timeline
     from clues.cli.logs import logs_to_read
     from clues.cli.output import quiet_pipe
+    from clues.cli.progress import reading_progress
 
-    reader = Reader()
     prefix = _checked(event_hash)
     paths = logs_to_read(files)
-    try:
-        found = timeline(reader.read(*paths), prefix)
-    finally:
-        if not as_json:
-            _tell_what_was_read(reader)
+    with reading_progress(paths) as progress:
+        reader = Reader(about=prefix, progress=progress)
+        try:
+            found = timeline(reader.read(*paths), prefix)
+        finally:
+            if not as_json:
+                _tell_what_was_read(reader)
     with quiet_pipe():
         _print_json(found, reader) if as_json else _print(found)
 

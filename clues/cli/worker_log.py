@@ -12,10 +12,10 @@ _WITH_TIME = "** [%(asctime)s] %(process)d: %(message)s"
 def log_as_resque(environ: Mapping[str, str]) -> None:
     """Set up logging: warnings only, all that happens with VERBOSE or LOGGING, details too with VVERBOSE.
 
-    Where the application has set up logging itself, its handlers are left alone.
+    As in Resque a variable counts once it is there, empty or not. Where the application has set up logging itself, its handlers are left alone.
     """
-    detailed = bool(environ.get("VVERBOSE"))
-    verbose = detailed or bool(environ.get("VERBOSE") or environ.get("LOGGING"))
+    detailed = "VVERBOSE" in environ
+    verbose = detailed or "VERBOSE" in environ or "LOGGING" in environ
     if verbose:
         logging.getLogger("clues").setLevel(logging.DEBUG if detailed else logging.INFO)
     logging.basicConfig(format=_WITH_TIME if detailed else _PLAIN, datefmt="%H:%M:%S %Y-%m-%d")

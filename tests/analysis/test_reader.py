@@ -11,7 +11,7 @@ import pytest
 
 from clues.analysis.reader import Reader
 from clues.errors import LogFileError
-from tests.analysis.made import a_life, event, lines
+from tests.analysis.made import HASH, a_life, event, lines
 
 
 @pytest.fixture
@@ -102,3 +102,20 @@ def test_rubys_lines_are_read(golden: Callable[[str], dict[str, Any]], log: Path
     kinds = [event.event_type.value for event in reader.read(log)]
     assert kinds == ["enqueued", "dequeued", "perform_started", "perform_finished"]
     assert reader.bad == 0
+
+
+def test_a_search_gives_only_what_holds_the_text_and_counts_the_rest(log: Path) -> None:
+    other = "f" * 32
+    child = event("enqueued", event_hash="e" * 32, _parent_event_hash=HASH)
+    log.write_bytes(lines(event("enqueued", event_hash=other), *a_life(), child) + b"torn {\n" + b'{"event_type":"enq')
+    reader = Reader(about=HASH[:8])
+    assert list(reader.read(log)) == [*a_life(), child]
+    assert (reader.events, reader.bad) == (6, 2)
+
+
+def test_progress_adds_up_to_the_file(log: Path) -> None:
+    log.write_bytes(lines(*a_life()) * 10_000)
+    told: list[int] = []
+    assert sum(1 for _ in Reader(progress=told.append).read(log)) == 40_000
+    assert len(told) > 2
+    assert sum(told) == log.stat().st_size
