@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from clues.metadata import Failure, failure_of
 from clues.resque import times
+from clues.resque.store import shown
 from clues.resque.wire import encode, members
 from clues.sanitize import plain
 
@@ -55,8 +56,8 @@ class FailureEntry:
             "exception": plain(self.failure.exception),
             "error": plain(self.failure.message[:_MAX_ERROR]),
             "backtrace": plain(list(self.failure.backtrace)),
-            "worker": plain(self.worker),
-            "queue": plain(self.queue),
+            "worker": plain(shown(self.worker)),
+            "queue": plain(shown(self.queue)),
         }
         if not _is_text(self.payload):
             rest["payload_base64"] = base64.b64encode(self.payload).decode()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import redis
 
 _AT_ONCE = 1000
+_LONGEST_HOLD = 1.0
 
 log = logging.getLogger("clues.resque")
 
@@ -40,7 +41,7 @@ class Waker:
         client: the client whose settings to connect with.
         prefix: what the names of the keys to watch begin with; or several such, none of which begins with another.
         interval: the longest sleep, in seconds, while Redis can't tell; a connection that was lost sooner than that
-            is not made again before it is over.
+            is not made again before it, or a second, is over.
         clock: a monotonic clock.
     """
 
@@ -90,7 +91,8 @@ class Waker:
         """
         self._forget_parents_connection()
         if not self._armed:
-            _readable(fds, min(timeout, self._interval))
+            held = self._not_before - self._clock()
+            _readable(fds, min(timeout, self._interval, held) if held > 0 else min(timeout, self._interval))
             return
         with self._trouble():
             # Some of it may have been read together with the answer to a command.
@@ -144,7 +146,7 @@ class Waker:
     def _give_up(self, what: str, error: Exception) -> None:
         self.close()
         if self._clock() < self._made_at + self._interval:
-            self._not_before = self._clock() + self._interval
+            self._not_before = self._clock() + min(self._interval, _LONGEST_HOLD)
         if not self._told:
             self._told = True
             log.warning("%s (%s): looking at the queues at least every %g s instead", what, error, self._interval)
