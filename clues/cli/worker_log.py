@@ -12,7 +12,8 @@ _WITH_TIME = "** [%(asctime)s] %(process)d: %(message)s"
 def log_as_resque(environ: Mapping[str, str]) -> None:
     """Set up logging: warnings only, all that happens with VERBOSE or LOGGING, details too with VVERBOSE.
 
-    As in Resque a variable counts once it is there, empty or not. Where the application has set up logging itself, its handlers are left alone.
+    As in Resque a variable counts once it is there, empty or not. Where the application has set up logging itself, its
+    handlers are left alone.
     """
     detailed = "VVERBOSE" in environ
     verbose = detailed or "VERBOSE" in environ or "LOGGING" in environ
