@@ -31,6 +31,7 @@ _MAX_KEY = 200
 _MAX_REPR_SOURCE = 4096
 _INT_LIMIT = 2**63
 _MARK_SIZE = 32  # what a container keeps back to say how much of it was left out
+_LINES_MARK_SIZE = 48  # the line that says how many lines were left out
 _MARGIN = 512  # text beyond a cut that redaction still sees, so that half a secret is not left at its edge
 _MAX_LINE = 1024
 _PLAIN_SIZE = 1 << 20  # lists that share lists can grow without end when they are written out
@@ -45,16 +46,16 @@ _BEARER = re.compile(
     r"\s+[A-Za-z0-9._~+/=-]{6,}"
 )
 _COOKIE = re.compile(
-    r"(?P<key>(?i:cookies?)\s*[:=]\s*)(?P<secret>[^\s;,=\"']+=[^\s;,\"']*(?:;[ ]?[^\s;,=\"']+(?:=[^\s;,\"']*)?)*)"
+    r"(?P<key>(?i:cookies?)\s*[:=]\s*)(?P<secret>[^\s;,=\"']{1,100}=[^\s;,\"']*(?:;[ ]?[^\s;,=\"']+(?:=[^\s;,\"']*)?)*)"
 )
 _ASSIGNED = (
     r"(?P<key>(?:{glued}|(?:(?<![^\W_])|(?<=[a-z0-9])(?=[A-Z]))(?:{apart}))"
     r"[sS]?\d*(?:[_-][\w-]{{0,40}}|[A-Z][a-z]\w{{0,40}})?"  # SECRET_KEY, passwordHash
-    r"\\{{0,4}}[\"']?\s*(?:=>?|:)\s*)"
+    r"\]?\\{{0,4}}[\"']?\s*(?:=>?|:)\s*)"
     r"(?P<secret>"
-    r'\\"(?:[^"\\]|\\{{3}}.|\\[^"])*(?:\\?"|$)'  # JSON inside a JSON string
-    r'|"(?:[^"\\]|\\.)*(?:"|$)'
-    r"|'(?:[^'\\]|\\.)*(?:'|$)"
+    r'\\"(?:[^"\\]|\\{{3}}[\s\S]|\\[^"])*+(?:\\?")?'  # JSON inside a JSON string; the end may be cut off
+    r'|"(?:[^"\\]|\\[\s\S])*+"?'
+    r"|'(?:[^'\\]|\\[\s\S])*+'?"
     r"|\[[^\]]*\]?|\{{[^}}]*\}}?"
     r"|(?:(?i:bearer|basic|token|apikey)\s+)?[^\s,;&\"'}}\]]+)"
 )
@@ -94,8 +95,8 @@ class Sanitizer:
 
     def args(self, worker_class: str | None, args: Any) -> tuple[list[Any], bool]:
         """A job's arguments, and whether anything of them was cut."""
-        if not isinstance(args, list | tuple):
-            args = [] if args is None else [args]
+        if type(args) not in {list, tuple}:
+            args = _listed(args)
         secret = self.args_of.get(worker_class or "")
         if secret and self.words:
             args = [REDACTED if position in secret else value for position, value in enumerate(args)]
@@ -127,8 +128,9 @@ class Sanitizer:
         kept, cut = self._fitting(all_lines, size)
         if len(kept) == len(all_lines):
             return kept, cut
+        size -= _LINES_MARK_SIZE
         head, _ = self._fitting(all_lines, size * 2 // 3)
-        tail, _ = self._fitting(reversed(all_lines[len(head) :]), size // 3 - 2 * _MARK_SIZE)
+        tail, _ = self._fitting(reversed(all_lines[len(head) :]), size // 3)
         left_out = len(all_lines) - len(head) - len(tail)
         return [*head, f"{ELLIPSIS} {left_out} lines left out {ELLIPSIS}", *reversed(tail)], True
 
@@ -156,6 +158,13 @@ class Sanitizer:
             kept.append(text)
             cut |= walk.cut
         return kept, cut
+
+
+def _listed(args: Any) -> list[Any]:
+    try:
+        return list(islice(args, _PLAIN_SIZE)) if isinstance(args, list | tuple) else [] if args is None else [args]
+    except Exception:  # noqa: BLE001 - foreign classes may raise from any method
+        return [_UNREADABLE]
 
 
 def plain(value: Any) -> Any:
@@ -371,7 +380,10 @@ def _text(value: Any) -> str:
     """A plain string: the value's own, or what it looks like."""
     if type(value) is str:
         return value
-    return str.__str__(value) if isinstance(value, str) else _shown(value)
+    if issubclass(type(value), str):
+        return str.__str__(value)
+    short = _Walk(_NO_SECRETS, _MAX_KEY).value(value)  # a list's repr may be endless
+    return short if type(short) is str else repr(short)
 
 
 def _key_text(key: Any) -> str:
@@ -425,9 +437,8 @@ def _encoded_size(text: str) -> int:
 
 
 def _shortened(text: str, size: int) -> str:
-    """The longest beginning that fits into an encoded size, with an ellipsis."""
+    """A beginning that fits into an encoded size, with an ellipsis; the longest one where all characters are alike."""
     room = size - 5  # quotes and the ellipsis' three bytes
-    while text and _encoded_size(text) - 2 > room:
-        over = _encoded_size(text) - 2 - room
-        text = text[: -max(over // 6, 1)] if room > 0 else ""
+    while text and (taken := _encoded_size(text) - 2) > room:
+        text = text[: min(len(text) * room // taken, len(text) - 1)] if room > 0 else ""
     return text + ELLIPSIS
