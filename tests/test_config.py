@@ -1,0 +1,322 @@
+"""Configuration: a mistaken value is an error that names it, when clues is configured and never later."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clues
+from clues import config as module
+from clues.config import Config, Settings, as_publisher, configure, configure_from_environment, name_of
+from clues.errors import ConfigError
+from clues.event import Event, EventType
+from clues.publishers import CompositePublisher, LogPublisher, NoOpPublisher, StandardOutPublisher
+from clues.testing import RecordingPublisher
+
+
+def nothing(*_: Any) -> None:
+    """A callable that does for anything."""
+
+
+async def soon(*_: Any) -> None:
+    """What nobody would await."""
+
+
+class AsyncPublisher:
+    async def publish(self, event: Event) -> None:
+        """Never runs."""
+
+
+class AsyncCallable:
+    async def __call__(self, event: Event) -> None:
+        """Never runs."""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"publisher": 5}, ["publisher", "publish(event)", "int"]),
+        ({"publisher": LogPublisher}, ["class LogPublisher", "LogPublisher(…)"]),
+        ({"publisher": soon}, ["publisher", "async"]),
+        ({"publisher": AsyncPublisher()}, ["publisher", "async"]),
+        ({"publisher": AsyncCallable()}, ["publisher", "async"]),
+        ({"publisher": type("P", (), {"publish": 5})()}, ["publisher", "publish(event)"]),
+        ({"item_preprocessor": 5}, ["item_preprocessor", "list"]),
+        ({"item_preprocessor": [nothing, "x"]}, ["item_preprocessor", "(queue, item)", "str"]),
+        ({"item_preprocessor": soon}, ["item_preprocessor", "async"]),
+        ({"marshaller": 5}, ["marshaller", "event_type, timestamp, queue, metadata, worker_class, args"]),
+        ({"redact": "pin"}, ["redact", "list of words"]),
+        ({"redact": 5}, ["redact", "list"]),
+        ({"redact": ["pin", 5]}, ["redact", "words"]),
+        ({"redact": ["-"]}, ["redact", "words"]),
+        ({"redact_args": "ChargeCard"}, ["redact_args", '{"ChargeCard": [1]}']),
+        ({"redact_args": {"ChargeCard": 1}}, ["redact_args"]),
+        ({"redact_args": {"ChargeCard": "12"}}, ["redact_args"]),
+        ({"redact_args": {"ChargeCard": [-1]}}, ["redact_args", "from 0 up"]),
+        ({"redact_args": {"ChargeCard": [True]}}, ["redact_args"]),
+        ({"redact_args": {LogPublisher: [1]}}, ["redact_args", "name"]),
+        ({"max_args_bytes": 63}, ["max_args_bytes", "64"]),
+        ({"max_args_bytes": "many"}, ["max_args_bytes", "'many'"]),
+        ({"max_args_bytes": True}, ["max_args_bytes"]),
+        ({"max_metadata_bytes": float("inf")}, ["max_metadata_bytes"]),
+        ({"max_message_bytes": 10**30}, ["max_message_bytes"]),
+        ({"max_backtrace_bytes": -1}, ["max_backtrace_bytes"]),
+        ({"adopt_unstamped": "false"}, ["adopt_unstamped", "True or False", "'false'"]),
+        ({"hostname": 5}, ["hostname", "5"]),
+        ({"hostname": " "}, ["hostname"]),
+        ({"hostname": "a\nb"}, ["hostname"]),
+        ({"propagator": object()}, ["propagator", "inject()"]),
+        ({"samplers": 5}, ["samplers", "list"]),
+        ({"samplers": [object()]}, ["sampler", "sample()"]),
+    ],
+)
+def test_a_mistaken_argument_is_named(options: dict[str, Any], words: list[str]) -> None:
+    """And the message says what would be right; nothing is configured."""
+    with pytest.raises(ConfigError) as caught:
+        configure(**{"publisher": nothing, "environ": {}} | options)
+    for word in words:
+        assert word in str(caught.value)
+    assert not clues.configured()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("CLUES_PUBLISHERS", "nowhere://", ["nowhere", "known are", "log://", "stdout://"]),
+        ("CLUES_PUBLISHERS", "stdout", ["'stdout'", "not a URL", "stdout://"]),
+        ("CLUES_PUBLISHERS", "/var/log/clues.log", ["not a URL", "log:///"]),
+        ("CLUES_PUBLISHERS", "log://", ["log:///var/log/clues.log"]),
+        ("CLUES_PUBLISHERS", "log:///tmp/x?level=5", ["log:///var/log/clues.log"]),
+        ("CLUES_PUBLISHERS", "log:///no/such/folder/x.log", ["/no/such/folder/x.log", "No such file", "folder"]),
+        ("CLUES_PUBLISHERS", "log:///", ["directory"]),
+        ("CLUES_PUBLISHERS", "log://[half", ["not a URL"]),
+        ("CLUES_PUBLISHERS", "composite://", ["composite"]),
+        ("CLUES_PUBLISHERS", "noop://,nowhere://", ["nowhere"]),
+        ("CLUES_MAX_ARGS_BYTES", "2k", ["'2k'", "bytes"]),
+        ("CLUES_MAX_METADATA_BYTES", "0", ["'0'", "64"]),
+        ("CLUES_MAX_MESSAGE_BYTES", "-5", ["'-5'"]),
+        ("CLUES_MAX_BACKTRACE_BYTES", "1e6", ["'1e6'"]),
+        ("CLUES_ADOPT_UNSTAMPED", "perhaps", ["'perhaps'", "true or false"]),
+        ("CLUES_REDACT", "pin,--", ["words"]),
+        ("CLUES_HOSTNAME", "a\x1bb", ["name"]),
+    ],
+)
+def test_a_mistaken_variable_is_named(variable: str, value: str, words: list[str]) -> None:
+    """In the environment too."""
+    with pytest.raises(ConfigError) as caught:
+        configure(environ={"CLUES_PUBLISHERS": "noop://", variable: value})
+    for word in [*words] + ([] if variable == "CLUES_PUBLISHERS" and "log" in value else [variable]):
+        assert word in str(caught.value)
+    assert not clues.configured()
+
+
+def test_a_password_in_a_mistaken_url_is_not_shown() -> None:
+    """The message goes to logs."""
+    with pytest.raises(ConfigError) as caught:
+        configure(environ={"CLUES_PUBLISHERS": "elastic//me:hunter2@host:9200"})
+    assert "hunter2" not in str(caught.value)
+    assert "host:9200" in str(caught.value)
+
+
+def test_the_call_wins_over_the_environment() -> None:
+    """What is left out comes from there, then from the defaults."""
+    environ = {
+        "CLUES_MAX_ARGS_BYTES": " 100 ",
+        "CLUES_MAX_METADATA_BYTES": "200",
+        "CLUES_ADOPT_UNSTAMPED": "Yes",
+        "CLUES_HOSTNAME": "from-env",
+        "CLUES_REDACT": "pin, IBAN code,",
+    }
+    found = configure(nothing, environ=environ)
+    assert (found.sanitizer.limits.args, found.sanitizer.limits.metadata) == (100, 200)
+    assert (found.sanitizer.limits.message, found.sanitizer.limits.backtrace) == (2048, 8192)
+    assert (found.adopt_unstamped, found.hostname) == (True, "from-env")
+    assert {"pin", "IBAN code", "password"} <= set(found.sanitizer.words)
+    given = configure(nothing, max_args_bytes=300, adopt_unstamped=False, hostname="h", redact=False, environ=environ)
+    assert given.sanitizer.limits.args == 300
+    assert (given.adopt_unstamped, given.hostname, given.sanitizer.words) == (False, "h", ())
+
+
+@pytest.mark.parametrize("off", ["off", "OFF", "false", "no", "none"])
+def test_redaction_can_be_switched_off_by_environment(off: str) -> None:
+    """By any word that says so."""
+    assert configure(nothing, environ={"CLUES_REDACT": off}).sanitizer.words == ()
+
+
+def test_unknown_variables_are_warned_of_with_the_near_one(caplog: pytest.LogCaptureFixture) -> None:
+    """A typing error is seen; variables of others are none of our business."""
+    configure(nothing, environ={"CLUES_PUBLISHER": "stdout://", "CLUES_ZZZZ": "1", "PATH": "/bin", "CLUES_REDACT": ""})
+    assert [record.getMessage() for record in caplog.records] == [
+        "CLUES_PUBLISHER is no variable of clues; CLUES_PUBLISHERS is",
+        "CLUES_ZZZZ is no variable of clues",
+    ]
+
+
+def test_publishers_by_url(tmp_path: Path) -> None:
+    """One is itself, several are a composite, odd spacing and empty parts do no harm."""
+    assert isinstance(configure(environ={"CLUES_PUBLISHERS": "noop://"}).publisher, NoOpPublisher)
+    assert isinstance(configure(environ={"CLUES_PUBLISHERS": "STDOUT://"}).publisher, StandardOutPublisher)
+    path = tmp_path / "a b,c.log"
+    url = "log://" + str(path).replace(" ", "%20").replace(",", "%2C")
+    found = configure(environ={"CLUES_PUBLISHERS": f" stdout:// ,, {url},"}).publisher
+    assert isinstance(found, CompositePublisher)
+    assert [type(child) for child in found.children] == [StandardOutPublisher, LogPublisher]
+    assert path.exists()
+
+
+def test_a_relative_log_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``log://clues.log`` is in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    configure(environ={"CLUES_PUBLISHERS": "log://Clues.log"})
+    assert (tmp_path / "Clues.log").exists()
+
+
+def test_without_any_publisher_nobody_gets_the_events() -> None:
+    """Items are stamped all the same, so that others can follow them; needs no installed entry points."""
+    found = configure(environ={})
+    found.publisher.publish(Event(EventType.ENQUEUED, "", None, {}, None, []))
+    assert clues.configured()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_an_error(tmp_path: Path) -> None:
+    """Permissions are looked at when configuring."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        configure(LogPublisher(tmp_path / "x.log"))
+
+
+def test_an_unwritable_log_is_an_error_at_once() -> None:
+    """Not with the first job."""
+    with pytest.raises(ConfigError, match="can't append to /no/such/x.log"):
+        LogPublisher("/no/such/x.log")
+    with pytest.raises(ConfigError, match="path or a logging.Logger, not int"):
+        LogPublisher(5)  # type: ignore[arg-type]
+
+
+class Closing:
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def publish(self, event: Event) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_second_configuration_closes_the_firsts_publisher() -> None:
+    """Once; and not when the same one is configured again."""
+    first, second = Closing(), Closing()
+    configure(first, environ={})
+    configure(first, environ={}, hostname="other")
+    assert first.closed == 0
+    configure(second, environ={})
+    assert (first.closed, second.closed) == (1, 0)
+    module.reset()
+    assert (first.closed, second.closed) == (1, 1)
+    assert not clues.configured()
+
+
+def test_a_mistake_leaves_the_configuration_that_was() -> None:
+    """And opens nothing: the publishers come last."""
+    first = Closing()
+    before = configure(first, environ={})
+    with pytest.raises(ConfigError):
+        configure(environ={"CLUES_PUBLISHERS": "log:///no/such/folder/x.log"})
+    with pytest.raises(ConfigError):
+        configure(Closing(), max_args_bytes=1)
+    assert module.default.config is before
+    assert first.closed == 0
+
+
+def test_no_file_is_opened_for_a_mistaken_configuration(tmp_path: Path) -> None:
+    """A log that is not configured is not created."""
+    with pytest.raises(ConfigError):
+        configure(environ={"CLUES_PUBLISHERS": f"log://{tmp_path}/x.log", "CLUES_MAX_ARGS_BYTES": "x"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_publisher_that_can_not_close_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Closing must not end the process."""
+
+    class Stuck(Closing):
+        def close(self) -> None:
+            raise OSError("stuck")
+
+    first = configure(Stuck(), environ={})
+    configure(nothing, environ={})
+    assert list(first.faults.counts.values()) == [1]
+    assert "stuck" in caplog.text
+
+
+def test_configure_from_environment() -> None:
+    """Only where CLUES_PUBLISHERS says something, and never over the application's own."""
+    assert configure_from_environment({}) is False
+    assert configure_from_environment({"CLUES_PUBLISHERS": " ", "CLUES_MAX_ARGS_BYTES": "x"}) is False
+    assert configure_from_environment({"CLUES_PUBLISHERS": "noop://", "CLUES_HOSTNAME": "env"}) is True
+    found = module.default.config
+    assert found is not None
+    assert found.hostname == "env"
+    assert configure_from_environment({"CLUES_PUBLISHERS": "nowhere://"}) is True
+    assert module.default.config is found
+    module.reset()
+    with pytest.raises(ConfigError):
+        configure_from_environment({"CLUES_PUBLISHERS": "nowhere://"})
+
+
+def test_several_preprocessors_keep_their_order() -> None:
+    """One, a list, a tuple, a generator."""
+    assert configure(nothing, item_preprocessor=nothing).item_preprocessors == (nothing,)
+    steps = [lambda q, i: None, lambda q, i: None]
+    assert configure(nothing, item_preprocessor=steps).item_preprocessors == tuple(steps)
+    assert configure(nothing, item_preprocessor=iter(steps)).item_preprocessors == tuple(steps)
+
+
+def test_a_config_is_frozen() -> None:
+    """To change is to configure again."""
+    found = Config(RecordingPublisher())
+    with pytest.raises(AttributeError):
+        found.hostname = "other"  # type: ignore[misc]
+    assert Settings().config is None
+
+
+def test_names_in_reports() -> None:
+    """A publisher's class, a function's name."""
+    assert name_of(RecordingPublisher()) == "RecordingPublisher"
+    assert name_of(as_publisher(nothing)) == "nothing"
+
+
+@pytest.mark.parametrize("answer", [None, b"x", 5, ValueError("no"), SystemExit(3), RecursionError()])
+def test_a_broken_marshaller_falls_back_to_the_standard_line(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Raises, or returns what is no text: the event is written as if there were none, and that is counted."""
+
+    def marshaller(*_: Any) -> Any:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    caplog.set_level(logging.WARNING)
+    recorder = RecordingPublisher()
+    found = configure(recorder, marshaller=marshaller, environ={})
+    event = Event(EventType.FAILED, "t", "q", {"a": 1}, "C", [1], found.marshaller)
+    assert event.marshalled == event.line
+    assert found.faults.counts == {"marshaller": 1}
+    assert "the standard line is written instead" in caplog.text
+
+
+def test_a_text_subclass_from_a_marshaller_is_taken_as_text() -> None:
+    """Its own methods are not trusted."""
+
+    class Odd(str):
+        __slots__ = ()
+
+        def encode(self, *_: Any) -> bytes:
+            raise ValueError
+
+    found = configure(nothing, marshaller=lambda *_: Odd("mine"), environ={})
+    assert Event(EventType.FAILED, "t", "q", {}, "C", [], found.marshaller).marshalled == b"mine"

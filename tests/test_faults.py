@@ -1,0 +1,127 @@
+"""Faults: always counted, said once a minute at most, never raised."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from clues import faults as module
+from clues.faults import Faults, describe, say
+from tests.stories import Clock
+
+
+@pytest.fixture
+def handler() -> Iterator[logging.Handler]:
+    """A handler of the logger "clues" that tests may break."""
+    handler = logging.Handler()
+    module.log.addHandler(handler)
+    yield handler
+    module.log.removeHandler(handler)
+
+
+def test_said_once_a_minute_and_counted_always(caplog: pytest.LogCaptureFixture) -> None:
+    """The second report within a minute is silent; the next one after it says how many were."""
+    clock = Clock(0.0)
+    faults = Faults(clock=clock)
+    for _ in range(3):
+        faults.report("Broken", ValueError("no"))
+    assert [record.getMessage() for record in caplog.records] == ["Broken: ValueError: no; the job goes on"]
+    clock.now = 59.9
+    faults.report("Broken", ValueError("no"))
+    assert len(caplog.records) == 1
+    clock.now = 60.0
+    faults.report("Broken", ValueError("still no"), "the event is lost")
+    expected = "Broken: ValueError: still no; the event is lost (3 more since the last report)"
+    assert caplog.records[-1].getMessage() == expected
+    assert faults.counts == {"Broken": 5}
+
+
+def test_each_culprit_has_its_own_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """One noisy publisher doesn't hide another's first fault."""
+    faults = Faults(clock=Clock(0.0))
+    for culprit in ("a", "b", "a"):
+        faults.report(culprit, OSError("x"))
+    assert len(caplog.records) == 2
+    assert faults.counts == {"a": 2, "b": 1}
+
+
+def test_a_log_handler_that_raises_is_survived(handler: logging.Handler) -> None:
+    """Saying it is best effort; counting is not."""
+
+    def emit(record: logging.LogRecord) -> None:
+        raise RuntimeError("the disk is full")
+
+    handler.emit = emit  # type: ignore[method-assign]
+    faults = Faults()
+    faults.report("Broken", ValueError("no"))
+    say(logging.WARNING, "hello")
+    assert faults.counts == {"Broken": 1}
+
+
+def test_a_log_handler_that_reports_a_fault_itself_does_not_hang(handler: logging.Handler) -> None:
+    """Nothing is locked while it is said."""
+    faults = Faults()
+    handler.emit = lambda record: faults.report("handler", ValueError("too"))  # type: ignore[method-assign]
+    faults.report("Broken", ValueError("no"))
+    assert faults.counts == {"Broken": 1, "handler": 2}  # the second, of saying the first, was silent
+
+
+def test_a_report_from_a_signal_handler_in_the_middle_of_a_report_does_not_hang() -> None:
+    """The clock stands in for the signal: it runs in the thread that holds the lock."""
+    seen: list[dict[str, int]] = []
+
+    def clock() -> float:
+        if not seen:
+            seen.append({})
+            faults.report("signal handler", ValueError("x"))
+        return 0.0
+
+    faults = Faults(clock=clock)
+    faults.report("Broken", ValueError("no"))
+    assert faults.counts == {"Broken": 1, "signal handler": 1}
+
+
+def test_a_child_forked_while_a_thread_reports_can_report() -> None:
+    """The child's lock is free, whoever held the parent's."""
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with module._lock():
+            held.set()
+            release.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(30)
+    pid = _fork_quietly()
+    if pid == 0:
+        faults = Faults()
+        faults.report("Broken", ValueError("in the child"))
+        os._exit(0 if faults.counts == {"Broken": 1} else 1)
+    release.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def _fork_quietly() -> int:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads is what is tested
+        return os.fork()
+
+
+def test_describe_survives_any_error() -> None:
+    """The type, and what can be had of the message."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    assert describe(Mute()) == "Mute: <message can't be read>"
+    assert describe(ValueError()) == "ValueError"
+    assert len(describe(ValueError("x" * 10_000))) < 400

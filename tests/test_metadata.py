@@ -1,0 +1,201 @@
+"""What clues adds to a job."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clues.event import EventType
+from clues.metadata import (
+    event_id,
+    failure_of,
+    new_hash,
+    read_attempt,
+    read_enqueued_time,
+    read_hash,
+    timestamp,
+    users_own,
+)
+
+
+def test_hashes_are_32_hex_digits_and_differ_across_a_fork() -> None:
+    """Also between parent and child, which share the state of any generator that isn't the kernel's."""
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(write_end, new_hash().encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    found = [os.read(read_end, 100).decode(), new_hash(), new_hash()]
+    os.close(read_end)
+    os.close(write_end)
+    assert all(re.fullmatch("[0-9a-f]{32}", one) for one in found)
+    assert len(set(found)) == 3
+
+
+def test_all_terminal_events_of_an_attempt_share_one_id() -> None:
+    """So that readers count distinct ids, however often an end is told."""
+    found = [event_id("h", 2, kind) for kind in EventType]
+    assert found == ["h:2:enqueued", "h:2:dequeued", "h:2:perform_started", "h:2:end", "h:2:end", "h:2:end"]
+
+
+@given(st.integers(min_value=0, max_value=4_000_000_000_000_000))
+def test_a_timestamp_is_the_microsecond_that_the_float_stands_for(micro: int) -> None:
+    """Not the one before it: most floats are a little less than what they were made from."""
+    expected = datetime.fromtimestamp(micro // 1_000_000, UTC).replace(microsecond=micro % 1_000_000)
+    assert timestamp(micro / 1_000_000) == expected.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def test_a_timestamp_carries_over_the_second() -> None:
+    """59.9999999 is the next minute, not second 60 nor microsecond 1000000."""
+    assert timestamp(59.9999999) == "1970-01-01T00:01:00.000000Z"
+    assert timestamp(1795187998.123456) == "2026-11-20T15:19:58.123456Z"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"_event_hash": "a", "event_hash": "b"}, "a"),  # Ruby's twins differ; the one with _ counts
+        ({"event_hash": "b"}, "b"),
+        ({"_event_hash": None, "event_hash": "b"}, "b"),
+        ({"_event_hash": ""}, None),
+        ({"_event_hash": 7}, None),
+        ({"_event_hash": "x" * 129}, None),
+        ({"_event_hash": "\ud800"}, None),
+        ({"_event_hash": "a\nb"}, None),
+        ({}, None),
+    ],
+)
+def test_read_hash(metadata: dict[str, Any], expected: str | None) -> None:
+    """A usable hash, or none."""
+    assert read_hash(metadata) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"), [(3, 3), (1, 1), (0, 1), (-2, 1), (True, 1), ("2", 1), (2.0, 1), (10**30, 1), (None, 1)]
+)
+def test_read_attempt(found: Any, expected: int) -> None:
+    """A sane number, else the first attempt."""
+    assert read_attempt({"_attempt": found}) == expected
+    assert read_attempt({}) == 1
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"_enqueued_time": 1795187675.5, "enqueued_time": 1.0}, 1795187675.5),
+        ({"enqueued_time": 1795187675}, 1795187675.0),
+        ({"_enqueued_time": True}, None),
+        ({"_enqueued_time": "1795187675"}, None),
+        ({"_enqueued_time": float("nan")}, None),
+        ({"_enqueued_time": float("inf")}, None),
+        ({"_enqueued_time": 10**400}, None),
+        ({"_enqueued_time": 1e300}, None),
+        ({"_enqueued_time": 0}, None),
+        ({"_enqueued_time": -5}, None),
+        ({}, None),
+    ],
+)
+def test_read_enqueued_time(metadata: dict[str, Any], expected: float | None) -> None:
+    """A time that can be, else None: never a made-up number."""
+    assert read_enqueued_time(metadata) == expected
+
+
+def test_users_own_leaves_system_keys_out() -> None:
+    """Those that clues writes; others with _ belong to whoever wrote them."""
+    found = users_own({"_event_hash": 1, "_message": 2, "_traceparent": 3, "event_hash": 4, "mine": 5})
+    assert found == {"_traceparent": 3, "event_hash": 4, "mine": 5}
+
+
+class Card:
+    class Declined(Exception):
+        pass
+
+
+def declined() -> None:
+    raise Card.Declined("no funds")
+
+
+def test_a_failure_tells_the_class_the_message_and_the_frames_innermost_first() -> None:
+    """As Ruby writes them."""
+    with pytest.raises(Card.Declined) as caught:
+        declined()
+    failure = failure_of(caught.value)
+    assert failure.exception == f"{__name__}.Card.Declined"
+    assert failure.message == "no funds"
+    assert failure.backtrace[0] == f"{__file__}:{declined.__code__.co_firstlineno + 1}:in `declined'"
+    assert failure.backtrace[-1].endswith("frames_innermost_first'")
+
+
+def test_callers_frames_are_left_out_at_the_outer_end_only() -> None:
+    """The backtrace ends in the job's code, also when that calls the job system again."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(compile("callback()", "/lib/jobs/run.py", "exec"), {"callback": lambda: 1 / 0})
+    lines = failure_of(caught.value, callers=(os.path.dirname(__file__),)).backtrace
+    assert [line.split(":")[0] for line in lines] == [__file__, "/lib/jobs/run.py"]
+
+
+def test_causes_follow_with_their_frames() -> None:
+    """``raise … from …`` and errors during handling; suppressed ones don't."""
+    try:
+        try:
+            declined()
+        except Card.Declined as error:
+            raise ValueError("order 5") from error
+    except ValueError as error:
+        lines = failure_of(error).backtrace
+    [cause] = [line for line in lines if line.startswith("caused by")]
+    assert cause == f"caused by {__name__}.Card.Declined: no funds"
+    try:
+        try:
+            declined()
+        except Card.Declined:
+            raise ValueError("order 5") from None
+    except ValueError as error:
+        assert not any(line.startswith("caused by") for line in failure_of(error).backtrace)
+
+
+def test_odd_errors_are_described() -> None:
+    """Cycles of causes, endless chains, thousand-fold frames, and words that can't be had or are no plain text."""
+    first, second = ValueError("a"), ValueError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert failure_of(first).backtrace == ("caused by ValueError: b",)
+
+    chained: BaseException = ValueError("0")
+    for number in range(1, 50):
+        outer = ValueError(str(number))
+        outer.__cause__, chained = chained, outer
+    assert len(failure_of(chained).backtrace) < 10
+
+    def deeper() -> None:
+        deeper()
+
+    with pytest.raises(RecursionError) as caught:
+        deeper()
+    lines = failure_of(caught.value).backtrace
+    assert len(lines) <= 202
+    assert any("frames left out" in line for line in lines)
+
+    class Liar(str):
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            return 0
+
+    class Odd(Exception):
+        def __str__(self) -> str:
+            return Liar("lies")
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert type(failure_of(Odd()).message) is str
+    assert failure_of(Odd()).message == "lies"
+    assert failure_of(Mute()).message == "<message can't be read>"
