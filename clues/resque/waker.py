@@ -109,9 +109,9 @@ class Waker:
 
     def _connect(self) -> None:
         if self._connection is None:
+            self._made_at = self._clock()
             self._connection = push_connection(self._client)
             self._connection.connect()
-            self._made_at = self._clock()
 
     def _command(self, *words: str) -> None:
         """Send a command and pass over what was told before its answer."""

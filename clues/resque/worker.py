@@ -202,9 +202,7 @@ class Worker:
                 failures += 1
                 self._wait_for_redis(error, failures)
                 continue
-            if failures:
-                log.info("Redis serves again")
-                failures = 0
+            failures = self._served_again(failures)
             if found:
                 waker.disarm()
             elif self._interval == 0:
@@ -222,6 +220,12 @@ class Worker:
             self._told = time.monotonic()
             log.warning("Redis does not serve (%s: %s); trying again until it does", type(error).__name__, error)
         self._wake_up.wait(pause)
+
+    @staticmethod
+    def _served_again(failures: int) -> int:
+        if failures:
+            _say(logging.INFO, "Redis serves again")
+        return 0
 
     def _polled(self) -> list[str]:
         return self._queues.expand(self._store.queues() if self._queues.has_patterns else ())
@@ -280,6 +284,7 @@ class Worker:
                 self._wait_for_redis(error, failures)
                 continue
             self._counted += decided
+            self._served_again(failures)
             return decided
 
     def _has_counted(self) -> bool:
