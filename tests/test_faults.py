@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ import pytest
 
 from clues import faults as module
 from clues.faults import Faults, describe, say
+from tests.forks import forked
 from tests.stories import Clock
 
 
@@ -97,22 +97,17 @@ def test_a_child_forked_while_a_thread_reports_can_report() -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(30)
-    pid = _fork_quietly()
-    if pid == 0:
+
+    def child() -> None:
         faults = Faults()
         faults.report("Broken", ValueError("in the child"))
-        os._exit(0 if faults.counts == {"Broken": 1} else 1)
-    release.set()
-    thread.join()
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert faults.counts == {"Broken": 1}
 
-
-def _fork_quietly() -> int:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads is what is tested
-        return os.fork()
+    try:
+        assert forked(child) == 0
+    finally:
+        release.set()
+        thread.join()
 
 
 def test_describe_survives_any_error() -> None:
