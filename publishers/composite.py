@@ -45,7 +45,7 @@ class CompositePublisher:
         Raises:
             ConfigError: always.
         """
-        msg = f"{url.geturl()!r}: name the publishers themselves, separated by commas"
+        msg = f"CLUES_PUBLISHERS: leave out {url.scheme}:// and name the publishers themselves, separated by commas"
         raise ConfigError(msg)
 
     def publish(self, event: Event, /) -> None:
