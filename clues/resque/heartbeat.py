@@ -36,7 +36,7 @@ class Heartbeat:
         self._store.beat(self._worker_id, times.heartbeat(self._store.time()))
 
     def start(self) -> None:
-        """Beat from the thread, for the first time after the interval."""
+        """Beat from the thread, for the first time after the interval: registering was a beat too."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -223,11 +223,12 @@ class Store:
 
     # workers
 
-    def register(self, worker_id: str, started: str) -> None:
-        """Make a worker known; its own stats begin at 0."""
+    def register(self, worker_id: str, started: str, heartbeat: str) -> None:
+        """Make a worker known, with its first heartbeat; its own stats begin at 0."""
         pipe = self.client.pipeline(transaction=False)
         pipe.sadd(self.keys.workers, _bytes(worker_id))
         pipe.set(_bytes(self.keys.worker_started(worker_id)), started)
+        pipe.hset(self.keys.heartbeats, _bytes(worker_id), heartbeat)
         pipe.delete(*(_bytes(self.keys.stat_of(name, worker_id)) for name in ("processed", "failed")))
         pipe.execute()
 

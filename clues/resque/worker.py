@@ -153,7 +153,7 @@ class Worker:
         failures = 0
         while not self._stopping:
             try:
-                self._sign_on(heartbeat)
+                self._sign_on()
             except NOT_YET as error:
                 failures += 1
                 self._wait_for_redis(error, failures)
@@ -162,14 +162,13 @@ class Worker:
                 log.info("%s works %s on %s", self.id, self._queues.id_part, self._store.describe())
                 return
 
-    def _sign_on(self, heartbeat: Heartbeat) -> None:
+    def _sign_on(self) -> None:
         if self._store.lease(self.id) is not None:
             # An earlier process had our id, and died on the job: unknown means failed, never silently run again.
             self._pruner.bury(self.id)
         self._store.forget_heartbeat(self.id)
-        heartbeat.beat()
         self._pruner.prune()
-        self._store.register(self.id, times.started(self._clock()))
+        self._store.register(self.id, times.started(self._clock()), times.heartbeat(self._store.time()))
 
     def _shut_down(self) -> None:
         try:

@@ -77,8 +77,7 @@ def test_queues_go_by_priority(client: Resque, done: list[Any]) -> None:
 
 def test_patterns_see_new_queues(client: Resque, done: list[Any]) -> None:
     """Queues that nobody knew when the worker started, and not those that are left out."""
-    with Running(client, "b*,*,!secret*") as running:
-        wait_for(lambda: client.workers() == [running.worker.id])
+    with Running(client, "b*,*,!secret*"):
         client.enqueue_to("secret1", "note", "no")
         client.enqueue_to("zed", "note", 1)
         wait_for(lambda: done == [1])
@@ -376,7 +375,6 @@ def test_the_lease_is_there_while_the_job_is(client: Resque, redis: Redis) -> No
     raw = b'{ "class":"job","args":[1.0, 1e2,\t"\\u00e9"] }'
     with Running(client) as running:
         key = f"resque:worker:{running.worker.id}"
-        wait_for(client.workers)
         assert redis.get(key) is None
         client.store.push("q", raw)
         assert latch.begun.wait(30)
@@ -413,7 +411,6 @@ def test_hooks_run_around_the_job(client: Resque) -> None:
 def test_a_push_wakes_the_worker(client: Resque, done: list[Any]) -> None:
     """Long before the interval is over, many times in a row."""
     with Running(client, interval=600) as running:
-        wait_for(client.workers)
         for number in range(20):
             client.enqueue("note", number)
             wait_for(lambda: len(done) == number + 1, timeout=60)  # noqa: B023 - called at once
@@ -423,7 +420,7 @@ def test_a_push_wakes_the_worker(client: Resque, done: list[Any]) -> None:
 def test_stop_wakes_the_worker(client: Resque) -> None:
     """From another thread; and before it has begun it ends at once."""
     with Running(client, interval=600):
-        wait_for(client.workers)
+        assert client.workers() != []
     stopped = Worker(client, "q", interval=600)
     stopped.stop()
     stopped.work()
@@ -433,21 +430,17 @@ def test_stop_wakes_the_worker(client: Resque) -> None:
 @pytest.mark.parametrize("word", ["true", " TRUE ", "\tTrue\n"])
 def test_paused_by_the_key(client: Resque, redis: Redis, done: list[Any], word: str) -> None:
     """Nothing is taken; lifting the pause wakes the worker, be it deleted or overwritten."""
-    titles: list[str] = []
     key = "resque:pause-all-workers"
     lifts: list[Callable[[], object]] = [lambda: redis.delete(key), lambda: redis.set(key, "no")]
     for lift in lifts:
         redis.set(key, word)
         with Running(client, interval=600) as running:
-            running.worker._show = titles.append  # type: ignore[method-assign,assignment]
-            wait_for(client.workers)
             client.enqueue("note", len(done))
-            wait_for(lambda: "Paused" in titles)
+            wait_for(lambda: "Paused" in running.titles)
             assert client.size("q") == 1
             before = len(done)
             lift()
             wait_for(lambda: len(done) == before + 1, timeout=60)  # noqa: B023 - called at once
-            titles.clear()
 
 
 @pytest.mark.parametrize("word", ["1", "yes", "", "truely"])
@@ -479,7 +472,6 @@ def test_mistaken_intervals(client: Resque, interval: float) -> None:
 def test_a_very_long_interval(client: Resque, done: list[Any]) -> None:
     """Is no trouble for the system's clocks."""
     with Running(client, interval=1e12):
-        wait_for(client.workers)
         client.enqueue("note", 1)
         wait_for(lambda: done)
 
@@ -525,7 +517,6 @@ def test_nothing_is_left_running(client: Resque, redis: Redis, done: list[Any]) 
     before = left()
     for _ in range(5):
         with Running(client):
-            wait_for(client.workers)
             client.enqueue("note", 1)
             wait_for(lambda: done)
             done.clear()
@@ -633,7 +624,6 @@ def test_redis_is_killed_while_idle(server: RedisServer, caplog: pytest.LogCaptu
     done: list[int] = []
     job(client, done.append)
     with caplog.at_level(logging.INFO, "clues.resque"), Running(client):
-        wait_for(client.workers)
         for number in range(2):
             server.kill()
             wait_for(lambda: caplog.text.count("does not serve") == number + 1)  # noqa: B023 - called at once
@@ -647,7 +637,6 @@ def test_stopped_while_redis_is_away(server: RedisServer) -> None:
     """An idle worker ends at once; its heartbeat thread too."""
     client = Resque(server.url, registry=Registry())
     with Running(client, heartbeat_interval=0.01) as running:
-        wait_for(client.workers)
         server.kill()
     assert running.error is None
     assert not [thread for thread in threading.enumerate() if thread.name == "clues-heartbeat"]
@@ -656,7 +645,6 @@ def test_stopped_while_redis_is_away(server: RedisServer) -> None:
 def test_a_redis_that_lost_its_data_knows_the_worker_again(client: Resque, redis: Redis, done: list[Any]) -> None:
     """By its next heartbeat."""
     with Running(client, heartbeat_interval=0.02) as running:
-        wait_for(client.workers)
         redis.flushall()
         redis.script_flush()
         wait_for(lambda: client.workers() == [running.worker.id])
@@ -773,7 +761,6 @@ def test_a_full_redis_is_drained(server: RedisServer, caplog: pytest.LogCaptureF
     job(client, done.append)
     job(client, lambda: 1 / 0, "broken")
     with caplog.at_level(logging.WARNING, "clues.resque"), Running(client, heartbeat_interval=0.01):
-        wait_for(client.workers)
         raw.set("resque:pause-all-workers", "true")
         client.enqueue_many([("job", number) for number in range(5)] + [("broken",)])
         raw.set("filler", "x" * 100_000)
@@ -785,7 +772,7 @@ def test_a_full_redis_is_drained(server: RedisServer, caplog: pytest.LogCaptureF
         wait_for(lambda: "heartbeat of" in caplog.text)
         assert done == list(range(5))
         assert client.failed.count() == 1
-        starting = Running(client, hostname="another", heartbeat_interval=0.01)
+        starting = Running(client, hostname="another", heartbeat_interval=0.01, wait=False)
         with starting:
             wait_for(lambda: "does not serve (OutOfMemoryError" in caplog.text)
             raw.config_set("maxmemory", 0)
@@ -825,7 +812,6 @@ def test_a_replica_for_a_while(server: RedisServer, caplog: pytest.LogCaptureFix
     done: list[int] = []
     job(client, done.append)
     with caplog.at_level(logging.WARNING, "clues.resque"), Running(client):
-        wait_for(client.workers)
         client.enqueue("job", 1)
         wait_for(lambda: done == [1])
         raw.execute_command("REPLICAOF", "127.0.0.1", "1")

@@ -18,12 +18,23 @@ from tests.waiting import wait_for
 
 
 class Running:
-    """A worker at work in a thread, until the block ends; ``error`` is what its `work` raised."""
+    """A worker at work in a thread, until the block ends, which begins when it has started up.
 
-    def __init__(self, client: Resque, queues: str = "q", **options: Any) -> None:
+    Attributes:
+        titles: the process titles that it has shown.
+        error: what its `work` raised.
+    """
+
+    def __init__(self, client: Resque, queues: str = "q", *, wait: bool = True, **options: Any) -> None:
         self.worker = Worker(client, queues, **{"interval": 60, **options})
+        self.worker._show = self._note  # type: ignore[method-assign]
+        self.titles: list[str] = []
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self._work)
+        self._wait = wait
+
+    def _note(self, text: str) -> None:
+        self.titles.append(text)
 
     def _work(self) -> None:
         try:
@@ -33,6 +44,8 @@ class Running:
 
     def __enter__(self) -> Self:
         self.thread.start()
+        if self._wait:
+            wait_for(lambda: len(self.titles) > 1 or self.error, "the worker's start")
         return self
 
     def __exit__(self, *_: object) -> None:
