@@ -1,0 +1,1 @@
+"""What clues costs, measured: ``python -m benchmarks``."""
