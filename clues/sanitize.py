@@ -431,9 +431,10 @@ _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
 
 def _encoded_size(text: str) -> int:
     """How many bytes a valid string takes at most as JSON, quotes included."""
-    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    escapes = 0 if text.isalnum() else sum(1 if found in '"\\' else 5 for found in _ESCAPED.findall(text))
-    return size + escapes + 2
+    size = (len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))) + 2
+    if text.isalnum() or (text.isprintable() and '"' not in text and "\\" not in text):
+        return size
+    return size + sum(1 if found in '"\\' else 5 for found in _ESCAPED.findall(text))
 
 
 def _shortened(text: str, size: int) -> str:
