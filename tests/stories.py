@@ -34,7 +34,7 @@ class Stage:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        given = {"publisher": self.recorder, "hostname": "web-1"} | self.options
+        given: dict[str, Any] = {"publisher": self.recorder, "hostname": "web-1"} | self.options
         self.config = Config(clock=self.clock, monotonic=self.monotonic, **given)
         self.lifecycle = Lifecycle(Settings(self.config))
 

@@ -76,8 +76,9 @@ class AsyncCallable:
 )
 def test_a_mistaken_argument_is_named(options: dict[str, Any], words: list[str]) -> None:
     """And the message says what would be right; nothing is configured."""
+    given: dict[str, Any] = {"publisher": nothing, "environ": {}} | options
     with pytest.raises(ConfigError) as caught:
-        configure(**{"publisher": nothing, "environ": {}} | options)
+        configure(**given)
     for word in words:
         assert word in str(caught.value)
     assert not clues.configured()
@@ -192,9 +193,9 @@ def test_a_folder_without_permission_is_an_error(tmp_path: Path) -> None:
 
 def test_an_unwritable_log_is_an_error_at_once() -> None:
     """Not with the first job."""
-    with pytest.raises(ConfigError, match="can't append to /no/such/x.log"):
+    with pytest.raises(ConfigError, match=r"can't append to /no/such/x\.log"):
         LogPublisher("/no/such/x.log")
-    with pytest.raises(ConfigError, match="path or a logging.Logger, not int"):
+    with pytest.raises(ConfigError, match=r"path or a logging\.Logger, not int"):
         LogPublisher(5)  # type: ignore[arg-type]
 
 

@@ -196,7 +196,9 @@ def test_any_record_is_one_line_of_json(root: logging.Logger, stream: io.StringI
         root.exception("failed")
     root.warning("where", stack_info=True)
     root.info({"event": "as a dict", "n": float("nan")})
-    root.info("extras", extra={"nan": float("inf"), "cycle": cycle, "bytes": b"\xff", "set": {1}, "lock": threading.Lock()})
+    root.info(
+        "extras", extra={"nan": float("inf"), "cycle": cycle, "bytes": b"\xff", "set": {1}, "lock": threading.Lock()}
+    )
     root.info("keys", extra={"odd": {(1, 2): 3, None: 4}, "deep": [[[[1]]]]})
     root.info("hostile", extra={"value": Unserialisable()})
     found = lines(stream)

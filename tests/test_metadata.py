@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,28 +138,27 @@ def test_callers_frames_are_left_out_at_the_outer_end_only() -> None:
     """The backtrace ends in the job's code, also when that calls the job system again."""
     with pytest.raises(ZeroDivisionError) as caught:
         exec(compile("callback()", "/lib/jobs/run.py", "exec"), {"callback": lambda: 1 / 0})
-    lines = failure_of(caught.value, callers=(os.path.dirname(__file__),)).backtrace
+    lines = failure_of(caught.value, callers=(str(Path(__file__).parent),)).backtrace
     assert [line.split(":")[0] for line in lines] == [__file__, "/lib/jobs/run.py"]
 
 
+def handled(*, suppressed: bool) -> None:
+    try:
+        declined()
+    except Card.Declined as error:
+        raise ValueError("order 5") from (None if suppressed else error)
+
+
 def test_causes_follow_with_their_frames() -> None:
-    """``raise … from …`` and errors during handling; suppressed ones don't."""
-    try:
-        try:
-            declined()
-        except Card.Declined as error:
-            raise ValueError("order 5") from error
-    except ValueError as error:
-        lines = failure_of(error).backtrace
-    [cause] = [line for line in lines if line.startswith("caused by")]
-    assert cause == f"caused by {__name__}.Card.Declined: no funds"
-    try:
-        try:
-            declined()
-        except Card.Declined:
-            raise ValueError("order 5") from None
-    except ValueError as error:
-        assert not any(line.startswith("caused by") for line in failure_of(error).backtrace)
+    """``raise ... from ...`` and errors during handling; suppressed ones don't."""
+    with pytest.raises(ValueError) as caught:
+        handled(suppressed=False)
+    lines = failure_of(caught.value).backtrace
+    place = lines.index(f"caused by {__name__}.Card.Declined: no funds")
+    assert lines[place + 1].endswith("in `declined'")
+    with pytest.raises(ValueError) as caught:
+        handled(suppressed=True)
+    assert not any(line.startswith("caused by") for line in failure_of(caught.value).backtrace)
 
 
 def test_odd_errors_are_described() -> None:

@@ -1,5 +1,6 @@
 """Redaction, caps, and values that JSON can't hold."""
 
+# ruff: noqa: E501 - tables of samples read best as wide as they are
 from __future__ import annotations
 
 import copy
@@ -10,12 +11,12 @@ import io
 import json
 import sys
 import uuid
-from collections import OrderedDict, UserDict, namedtuple
-from collections.abc import Iterator
+from collections import OrderedDict, UserDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
@@ -57,9 +58,9 @@ class RaisesEverywhere:
     def _raise(self, *_: Any) -> Any:
         raise ValueError("hostile")
 
-    __repr__ = __str__ = __eq__ = __ne__ = __bool__ = __len__ = __iter__ = __getattr__ = __int__ = __float__ = _raise  # type: ignore[assignment]
+    __repr__ = __str__ = __eq__ = __ne__ = __bool__ = __len__ = __iter__ = __getattr__ = __int__ = __float__ = _raise
     __hash__ = object.__hash__
-    __class__ = property(_raise)  # type: ignore[assignment]
+    __class__ = property(_raise)
 
 
 class RaisingItems(dict[Any, Any]):
@@ -74,7 +75,7 @@ class LyingItems(dict[Any, Any]):
         return [(1, 2, 3)]
 
     def __len__(self) -> int:
-        return -5
+        return -5  # noqa: PLE0303
 
 
 class LyingText(str):
@@ -147,7 +148,9 @@ class Colour(enum.StrEnum):
     RED = "red"
 
 
-Point = namedtuple("Point", "x y")
+class Point(NamedTuple):
+    x: int
+    y: int
 
 
 def deep(kind: str, depth: int) -> Any:
@@ -171,7 +174,7 @@ def laughs() -> Any:
     return value
 
 
-NASTY = [
+NASTY: list[Callable[[], Any]] = [
     RaisesEverywhere, lambda: RaisingItems(a=1), lambda: LyingItems(a=1), lambda: LyingText("y" * 5000),
     lambda: LyingNumber(7), TextRepr, HugeRepr, lambda: EndlessList([1]), oddly_named, cyclic, laughs,
     lambda: deep("list", 3000), lambda: deep("dict", 3000), lambda: (number for number in range(3)), object,
@@ -181,7 +184,7 @@ NASTY = [
     lambda: 10**5000, lambda: -(2**63) - 1, lambda: 2**63, lambda: 2**64, lambda: float("nan"), lambda: -float("inf"),
     lambda: decimal.Decimal("1.10"), lambda: uuid.UUID(int=5), lambda: Path("/tmp/x"), lambda: dt.datetime(2026, 1, 2),
     lambda: Level.LOW, lambda: Colour.RED, lambda: Point(1, 2), lambda: UserDict(a=1), lambda: OrderedDict(a=1),
-    lambda: "\ud800" * 50, lambda: "\x00\x1f\"\\" * 50, lambda: "\U0001f600" * 500, lambda: mock.MagicMock(), lambda: type,
+    lambda: "\ud800" * 50, lambda: '\x00\x1f"\\' * 50, lambda: "\U0001f600" * 500, mock.MagicMock, lambda: type,
     lambda: {"": ""}, lambda: b"\xe2\x82" * 300, lambda: [""] * 1000, lambda: {str(n): None for n in range(1000)},
     lambda: [[]] * 1000, lambda: [{"a": []}] * 500, lambda: ["x" * 7] * 100,
 ]  # fmt: skip
@@ -203,7 +206,7 @@ def build(spec: Any) -> Any:
     return {key: build(value) for key, value in spec.items()} if isinstance(spec, dict) else spec
 
 
-nasty = st.deferred(
+nasty: st.SearchStrategy[Any] = st.deferred(
     lambda: (
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=60) | st.binary(max_size=60)
         | st.characters(categories=["Cs"]) | st.integers(0, len(NASTY) - 1).map(Nasty)

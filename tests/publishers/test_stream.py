@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import errno
 import fcntl
 import gzip
@@ -64,10 +65,10 @@ def test_text_and_binary_streams(tmp_path: Path) -> None:
     StreamPublisher(binary).publish(event)
     assert (text.getvalue().encode(), binary.getvalue()) == (expected, expected)
     for mode, options in (("w", {"encoding": "utf-8"}), ("wb", {}), ("wb", {"buffering": 0})):
-        with open(tmp_path / "f", mode, **options) as file:  # type: ignore[call-overload]
+        with (tmp_path / "f").open(mode, **options) as file:
             StreamPublisher(file).publish(event)
             assert (tmp_path / "f").read_bytes() == expected  # flushed at once
-    with tempfile.NamedTemporaryFile() as file, open(file.name, "rb") as found:
+    with tempfile.NamedTemporaryFile() as file, Path(file.name).open("rb") as found:
         StreamPublisher(file).publish(event)
         assert found.read() == expected
     with gzip.open(tmp_path / "g", "wb") as zipped:
@@ -110,7 +111,7 @@ def test_a_buffered_file_and_children_that_leave_without_a_word(tmp_path: Path) 
     with path.open("w") as file:
         publisher = StreamPublisher(file)
         publisher.publish(an_event(0))
-        assert [forked(lambda number=number: publisher.publish(an_event(number))) for number in range(1, 4)] == [0] * 3
+        assert [forked(partial(publisher.publish, an_event(number))) for number in range(1, 4)] == [0] * 3
         publisher.publish(an_event(4))
     assert numbers(path.read_bytes()) == [0, 1, 2, 3, 4]
 
@@ -120,10 +121,12 @@ def test_threads_write_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.log"
     with path.open("w") as file:
         publisher = StreamPublisher(file)
-        threads = [
-            threading.Thread(target=lambda first=first: [publisher.publish(an_event(first + n, "x" * n)) for n in range(500)])
-            for first in range(0, 4000, 500)
-        ]  # fmt: skip
+
+        def write(first: int) -> None:
+            for number in range(500):
+                publisher.publish(an_event(first + number, "x" * number))
+
+        threads = [threading.Thread(target=write, args=(first,)) for first in range(0, 4000, 500)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -142,7 +145,7 @@ class Pipe:
         fcntl.fcntl(self.writer, 1031, 8192)  # F_SETPIPE_SZ: two pages, quickly full
         os.set_blocking(self.reader, False)
         os.set_blocking(self.writer, blocking)
-        self.stdout = open(self.writer, "w", encoding="utf-8")  # noqa: SIM115
+        self.stdout = os.fdopen(self.writer, "w", encoding="utf-8")
         self.data = b""
 
     def read(self) -> bytes:
@@ -155,10 +158,8 @@ class Pipe:
         return self.data
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self.stdout.close()
-        except OSError:
-            pass
         if self.reader >= 0:
             os.close(self.reader)
 
@@ -196,13 +197,13 @@ class Waits:
         real = select.poll
 
         class Poll:
-            def __init__(poll) -> None:  # noqa: N805
+            def __init__(poll) -> None:
                 poll.real = real()
 
-            def register(poll, *args: int) -> None:  # noqa: N805
+            def register(poll, *args: int) -> None:
                 poll.real.register(*args)
 
-            def poll(poll, timeout: float) -> list[tuple[int, int]]:  # noqa: N805
+            def poll(poll, timeout: float) -> list[tuple[int, int]]:
                 self.given.append(timeout)
                 found: list[tuple[int, int]] = poll.real.poll(0)
                 return found
@@ -224,10 +225,8 @@ def test_a_stalled_reader_costs_events_not_time(pipe: Pipe, size: int, monkeypat
     assert set(waits.given) == {0}
     pipe.read()
     for number in range(taken, taken + 200):  # a line longer than the pipe goes out in parts, as the reader reads
-        try:
+        with contextlib.suppress(BlockingIOError):
             publisher.publish(an_event(number))
-        except BlockingIOError:
-            pass
         pipe.read()
     found = numbers(pipe.data)
     assert found[:taken] == list(range(taken))
@@ -366,7 +365,7 @@ print(ran, sum(config.faults.counts.values()), file=sys.stderr)
 """
 
 
-def run(first: str = "", **options: Any) -> "subprocess.Popen[bytes]":
+def run(first: str = "", **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-W", "error", "-c", JOBS.format(first=first)]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, **options)
 

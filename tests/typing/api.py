@@ -1,4 +1,5 @@
 """Public usage as the documentation shows it; mypy checks it, nothing runs it."""
+# ruff: noqa: T201 - usage prints
 
 from __future__ import annotations
 
