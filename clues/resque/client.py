@@ -104,6 +104,7 @@ class Resque:
             NoQueueError: the job has no queue; use `enqueue_to`.
             NoClassError: its name is empty.
             EncodeError: JSON can't hold the arguments.
+            RedisError: Redis can't be reached, or refuses. Where only its reply was lost, the job is in its queue.
         """
         return self._enqueue(None, job, args)
 

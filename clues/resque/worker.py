@@ -7,15 +7,14 @@ import logging
 import math
 import os
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 from clues.errors import ConfigError
 from clues.lifecycle import Attempt
 from clues.metadata import Failure
 from clues.resque import proctitle, times
+from clues.resque.alone import one_of_its_id, parent_only
 from clues.resque.client import Resque
 from clues.resque.heartbeat import INTERVAL as HEARTBEAT_INTERVAL
 from clues.resque.heartbeat import Heartbeat
@@ -106,6 +105,7 @@ class Worker:
         self._wake_up = WakeUp()
         self._stopping = False
         self._paused = False
+        self._signed_on = False
         self._begun = False  # whether the job that we hold was begun
         self._counted = 0  # how many jobs Redis has counted as ours
         self._told = -math.inf
@@ -124,7 +124,7 @@ class Worker:
             ConfigError: a worker with this id is already at work in this process.
             RedisError: Redis can't be reached, or refuses us, at the start.
         """
-        with _alone((self._store.describe(), self._store.keys.prefix, self.id)):
+        with one_of_its_id(self._store.describe(), self._store.keys.prefix, self.id):
             self._show("Starting")
             watched = (self._store.keys.queue_prefix, self._store.keys.pause_all)
             waker = Waker(self._store.client, watched, self._interval)
@@ -158,6 +158,7 @@ class Worker:
                 failures += 1
                 self._wait_for_redis(error, failures)
             else:
+                self._signed_on = True
                 heartbeat.start()
                 log.info("%s works %s on %s", self.id, self._queues.id_part, self._store.describe())
                 return
@@ -172,7 +173,8 @@ class Worker:
 
     def _shut_down(self) -> None:
         try:
-            self._let_go()
+            if self._signed_on:  # else a lease is an earlier process's, and nobody knows whether it had begun
+                self._let_go()
             self._store.unregister(self.id)
         except TROUBLE as error:
             log.warning("%s could not unregister, it will be pruned: %s", self.id, error)
@@ -253,7 +255,8 @@ class Worker:
             _say(logging.INFO, "performing %s from %s", name, shown(job.queue))
             try:
                 definition = job.definition(self._client.registry)
-                job.perform(definition)
+                with parent_only():
+                    job.perform(definition)
             except BaseException as error:  # noqa: BLE001 - anything a job raises fails it (resque worker.rb)
                 failure = job.fail(definition, error)
                 _say(logging.WARNING, "%s failed: %s: %s", name, failure.exception, redacted(failure.message))
@@ -310,27 +313,3 @@ def _say(level: int, message: str, *args: object) -> None:
 
 def _no() -> bool:
     return False
-
-
-@contextmanager
-def _alone(place: tuple[str, ...]) -> Iterator[None]:
-    """Let one worker of an id work at a time: a second one would take the first one's job for a dead worker's.
-
-    Raises:
-        ConfigError: there is one at work in this process.
-    """
-    with _lock:
-        if place in _at_work:
-            msg = (
-                f"a worker {place[-1]} is already at work in this process; give this one another hostname, or a process"
-            )
-            raise ConfigError(msg)
-        _at_work.add(place)
-    try:
-        yield
-    finally:
-        _at_work.discard(place)
-
-
-_at_work: set[tuple[str, ...]] = set()
-_lock = threading.Lock()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -347,6 +348,32 @@ def test_an_on_failure_hook_that_raises_ends_no_worker(client: Resque, done: lis
     assert type(error).__name__ in client.failed.all()[0]["error"]
 
 
+@pytest.mark.parametrize("leaves", [0, 7, None, "returns", "raises"])
+def test_a_child_that_a_job_forks_is_no_second_worker(client: Resque, done: list[Any], leaves: object) -> None:
+    """It ends where the job's code ends; the job's outcome is its parent's."""
+    statuses: list[int] = []
+
+    def fork() -> None:
+        child = os.fork()
+        if child == 0:
+            if leaves == "returns":
+                return
+            if leaves == "raises":
+                raise ValueError
+            raise SystemExit(leaves)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    job(client, fork)
+    client.enqueue("job")
+    client.enqueue("note", 1)
+    with capture_events(adopt_unstamped=True) as recorder:
+        worker = work_off(client)
+    assert statuses == [{0: 0, 7: 7, None: 0, "returns": 0, "raises": 1}[leaves]]  # type: ignore[index]
+    assert done == [1]
+    assert (worker.processed, worker.failed, client.stat("processed")) == (2, 0, 2)
+    assert recorder.types.count("perform_finished") == 2
+
+
 def test_a_log_handler_that_raises_ends_no_worker(client: Resque, done: list[Any]) -> None:
     """Nor a job."""
 
@@ -558,6 +585,17 @@ def test_a_stale_lease_of_its_own_id(client: Resque, redis: Redis, done: list[An
     (event,) = recorder.events
     assert (event.event_type.value, event.metadata["_reason"]) == ("failed", "lost")
     assert client.stat("processed") == 0
+
+
+def test_stopped_before_it_began_with_a_stale_lease(client: Resque, redis: Redis) -> None:
+    """Nobody knows whether that job had begun: it is not given back, but left to whoever starts or prunes next."""
+    worker = Worker(client, "q", interval=0)
+    lease = b'{"queue":"q","run_at":"2026-11-20T15:09:37Z","payload":{"class":"note","args":[1]}}'
+    redis.set(f"resque:worker:{worker.id}", lease)
+    worker.stop()
+    worker.work()
+    assert redis.get(f"resque:worker:{worker.id}") == lease
+    assert client.size("q") == 0
 
 
 @pytest.mark.parametrize("garbage", ["no lease", "{}", "[]", '{"queue":7,"payload":{}}', "é", ""])
