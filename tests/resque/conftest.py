@@ -75,7 +75,7 @@ def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         given = [word.format(port=port) for word in arguments]
         fixed = ["--dir", str(folder), "--logfile", str(folder / "log")]
         command = [program, str(folder / "redis.conf"), *fixed, *given]
-        running.append(Server(port, folder, subprocess.Popen(command)))  # noqa: S603
+        running.append(Server(port, folder, subprocess.Popen(command)))
         _wait_for(running[-1])
         return running[-1]
 

@@ -47,7 +47,7 @@ def test_an_async_call_inside_a_running_loop() -> None:
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["plain", "inside a loop"])
-def test_an_async_error_is_the_callers(inside: bool) -> None:  # noqa: FBT001
+def test_an_async_error_is_the_callers(inside: bool) -> None:
     """What the code raises comes out."""
 
     async def fail() -> None:

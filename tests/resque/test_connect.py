@@ -166,7 +166,7 @@ def certificates(tmp_path: Path) -> Path:
         lacking("openssl", "it is not on PATH")
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
     alternative = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    subprocess.run([*command.split(), *alternative], cwd=tmp_path, check=True, capture_output=True)  # noqa: S603
+    subprocess.run([*command.split(), *alternative], cwd=tmp_path, check=True, capture_output=True)
     return tmp_path
 
 
@@ -180,7 +180,7 @@ def _tls(certificates: Path, setting: str = "--") -> list[str]:
 def has_tls() -> None:
     """Skip where redis-server was built without TLS."""
     program = binary() or lacking("redis", "no redis-server to start")
-    libraries = subprocess.run(["ldd", program], capture_output=True, check=False).stdout  # noqa: S603, S607
+    libraries = subprocess.run(["ldd", program], capture_output=True, check=False).stdout
     if b"libssl" not in libraries:
         lacking("tls", "redis-server was built without TLS")
 
@@ -273,7 +273,7 @@ def test_a_cluster_is_refused(start_redis: Callable[..., Any]) -> None:
     ("version", "is_old"),
     [("6.0.20", True), ("5.0", True), ("6.2.0", False), ("7.2.4", False), ("255.255.255", False), ("", False)],
 )
-def test_old_servers_are_refused(monkeypatch: pytest.MonkeyPatch, version: str, is_old: bool) -> None:  # noqa: FBT001
+def test_old_servers_are_refused(monkeypatch: pytest.MonkeyPatch, version: str, is_old: bool) -> None:
     """Those older than 6.2; one that tells no version goes through."""
     client = connect("redis://:s3cret@h")
     monkeypatch.setattr(client, "info", lambda: {"redis_version": version})

@@ -141,7 +141,7 @@ def test_the_golden_events_of_hooks(arg: str) -> None:
 
 @pytest.mark.parametrize("kind", ["before_enqueue", "before_dequeue"])
 @pytest.mark.parametrize(("answer", "goes_on"), [(False, False), (None, True), (True, True), (0, True), ("", True)])
-def test_exactly_false_is_a_veto(kind: str, answer: Any, goes_on: bool) -> None:  # noqa: FBT001
+def test_exactly_false_is_a_veto(kind: str, answer: Any, goes_on: bool) -> None:
     """All hooks run, whatever the first answers."""
     ran: list[Any] = []
 
@@ -331,7 +331,7 @@ def test_a_plain_function_in_a_class_is_called_as_it_is() -> None:
         @classmethod
         def perform(cls, number: int) -> None: ...
 
-        def before_perform(number: int) -> None:  # type: ignore[misc]  # noqa: N805
+        def before_perform(number: int) -> None:  # type: ignore[misc]
             Plain.seen.append(number)
 
     assert Hooks(Plain).perform(Plain.perform, [4])

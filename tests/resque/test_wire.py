@@ -240,11 +240,11 @@ def _floats(chance: random.Random) -> list[float]:
 def test_real_ruby_writes_the_same() -> None:
     """Thousands of floats, and strings of every kind of character, are the bytes that Ruby writes."""
     ruby = shutil.which("ruby") or lacking("ruby", "it is not on PATH")
-    chance = random.Random(7)  # noqa: S311 - no secret
+    chance = random.Random(7)
     ranges = [(0, 0x7F), (0x80, 0xD7FF), (0xE000, 0x10FFFF)]
     strings = ["".join(chr(chance.randint(*chance.choice(ranges))) for _ in range(8)) for _ in range(2000)]
     values: list[Any] = [[value] for value in [*_floats(chance), *strings]] + [[{text: 1}] for text in strings]
     lines = "\n".join(json.dumps(value) for value in values)
-    answer = subprocess.run([ruby, "-e", RUBY], input=lines.encode(), capture_output=True, check=True)  # noqa: S603
+    answer = subprocess.run([ruby, "-e", RUBY], input=lines.encode(), capture_output=True, check=True)
     written = answer.stdout.split(b"\n")[:-1]
     assert [wire.encode(value) for value in values] == written
