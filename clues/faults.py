@@ -10,7 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from clues.sanitize import for_log
+
 log = logging.getLogger("clues")
+
+_SHOWN = 300
+_LONGEST = 4096  # what redaction gets to see of a message
 
 
 class Faults:
@@ -60,12 +65,12 @@ def say(level: int, message: str, *args: object) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """``Type: message`` in one short line, whatever the error's ``__str__`` does."""
+    """``Type: message`` in one short line without secrets, whatever the error's ``__str__`` does."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - users write __str__
         text = "<message can't be read>"
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {for_log(text[:_LONGEST])[:_SHOWN]}" if text else type(error).__name__
 
 
 class _ForkSafeLock:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from traceback import walk_tb
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any
 
 from clues.event import TERMINAL, EventType
@@ -108,8 +107,8 @@ def failure_of(error: BaseException, *, callers: tuple[str, ...] = ()) -> Failur
 
     Args:
         error: what the job raised.
-        callers: folders of the code that calls jobs; the outermost frames that lie there are left out, so that the
-            backtrace ends in the job's code (Resque cuts at ``lib/resque/job.rb``).
+        callers: folders of the code that calls jobs; frames that lie there are left out down to the job's innermost,
+            so that the backtrace is the job's code and what that called (Resque cuts at ``lib/resque/job.rb``).
     """
     lines = _frames(error.__traceback__, callers)
     for cause in _causes(error):
@@ -146,9 +145,21 @@ def _cause(error: BaseException) -> BaseException | None:
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
+def _without_callers(
+    frames: list[tuple[CodeType, int]], callers: tuple[str, ...]
+) -> list[tuple[CodeType, int]]:
+    """The frames without those through which the job, its hooks and what they call were reached."""
+    foreign = [not code.co_filename.startswith(callers) for code, _ in frames] if callers else [True] * len(frames)
+    if True not in foreign:
+        return []
+    innermost = len(foreign) - 1 - foreign[::-1].index(True)
+    # What lies below the job's innermost frame is what it called, and raised: that stays, whoever wrote it.
+    return [frame for index, frame in enumerate(frames) if foreign[index] or index > innermost]
+
+
 def _frames(trace: TracebackType | None, callers: tuple[str, ...]) -> list[str]:
     frames = [(frame.f_code, line) for frame, line in walk_tb(trace)]
-    own = itertools.dropwhile(lambda found: found[0].co_filename.startswith(callers), frames) if callers else frames
+    own = _without_callers(frames, callers)
     lines = [f"{code.co_filename}:{line}:in `{code.co_name}'" for code, line in own]
     lines.reverse()
     if len(lines) > _MAX_FRAMES:  # a RecursionError has a thousand, all alike

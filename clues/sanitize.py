@@ -167,6 +167,20 @@ def _listed(args: Any) -> list[Any]:
         return [_UNREADABLE]
 
 
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    """Text as a log or a terminal may show it: control characters, and those that turn its direction, spelled out."""
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def for_log(text: str, sanitizer: Sanitizer | None = None) -> str:
+    """What somebody else wrote as our own log may show it: capped, without secrets, on one line."""
+    shown, _ = (sanitizer or _STANDARD).message(text)
+    return one_line(shown)
+
+
 def plain(value: Any) -> Any:
     """A value as JSON can hold it, not redacted, for metadata on its way into an item; whole up to a mebibyte."""
     return _Walk(_NO_SECRETS, _PLAIN_SIZE).value(value)
@@ -443,3 +457,6 @@ def _shortened(text: str, size: int) -> str:
     while text and (taken := _encoded_size(text) - 2) > room:
         text = text[: min(len(text) * room // taken, len(text) - 1)] if room > 0 else ""
     return text + ELLIPSIS
+
+
+_STANDARD = Sanitizer()

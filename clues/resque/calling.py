@@ -23,9 +23,8 @@ def run(perform: Callable[..., Any], args: Sequence[Any]) -> Any:
 def _wait(awaitable: Awaitable[Any]) -> Any:
     import asyncio  # noqa: PLC0415 - slow to import, and most jobs are not async
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    # Not by get_running_loop: the job would run while that one's error is handled, and seem to be caused by it.
+    if asyncio._get_running_loop() is None:  # noqa: SLF001 - public in all but name: asyncio.events exports it
         return asyncio.run(_result(awaitable))
     return _wait_in_thread(awaitable)
 

@@ -165,7 +165,7 @@ class Resque:
         return None
 
     def _enqueue_batch(self, queue: str | None, batch: list[tuple[Any, ...]]) -> list[Receipt]:
-        calls = [self._call(queue, job, tuple(args)) for job, *args in batch]
+        calls = [self._call(queue, *_checked(given)) for given in batch]
         calls = [call for call in calls if not call.vetoed()]
         if calls:
             self._send(calls)
@@ -458,3 +458,11 @@ def _backends(
         msg = "failure_backends takes 'redis' or 'redis_multi_queue', not both: a failure has one place in Redis"
         raise ConfigError(msg)
     return found
+
+
+def _checked(given: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A call of `enqueue_many`: its job and its arguments."""
+    if isinstance(given, tuple | list) and given:
+        return given[0], tuple(given[1:])
+    msg = f"enqueue_many takes (job, *args) tuples, such as (PdfGeneration, 42), not {given!r:.100}"
+    raise ConfigError(msg)

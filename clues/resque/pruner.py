@@ -16,6 +16,7 @@ from clues.resque.job import Job
 from clues.resque.lease import Lease
 from clues.resque.outcome import commit
 from clues.resque.store import TROUBLE, UNAVAILABLE, shown
+from clues.sanitize import one_line
 
 log = logging.getLogger("clues.resque")
 
@@ -69,13 +70,14 @@ class Pruner:
         return at is not None and now - at > self._prune_interval
 
     def _prune(self, worker_id: str, heartbeat: str) -> bool:
-        log.warning("pruning worker %s: its last heartbeat was at %s", shown(worker_id), shown(heartbeat))
+        name, beat = one_line(shown(worker_id)), one_line(shown(heartbeat))
+        log.warning("pruning worker %s: its last heartbeat was at %s", name, beat)
         try:
             return self.bury(worker_id, heartbeat)
         except UNAVAILABLE:
             raise
         except TROUBLE as error:  # such as another type of key under its name; the others are pruned all the same
-            log.warning("could not prune worker %s: %s", shown(worker_id), error)
+            log.warning("could not prune worker %s: %s", name, error)
             return False
 
     def bury(self, worker_id: str, heartbeat: str = "") -> bool:

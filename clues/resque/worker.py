@@ -27,7 +27,7 @@ from clues.resque.registry import JobDefinition
 from clues.resque.signals import WakeUp
 from clues.resque.store import NOT_YET, TROUBLE, Taken, shown
 from clues.resque.waker import Waker
-from clues.sanitize import Sanitizer
+from clues.sanitize import Sanitizer, for_log, one_line
 
 log = logging.getLogger("clues.resque")
 
@@ -242,7 +242,7 @@ class Worker:
 
     def _work_on(self, job: Job) -> None:
         self._begun = True
-        name = _sanitizer.name(job.worker_class) or "an item without a class"
+        name = one_line(_sanitizer.name(job.worker_class) or "an item without a class")
         attempt = self._lifecycle.dequeued(job.queue, job.item)
         self._show(f"Processing {shown(job.queue)} since {int(self._clock())} [{name}]")
         failure = self._perform(attempt, job, name)
@@ -252,14 +252,14 @@ class Worker:
     def _perform(self, attempt: Attempt | None, job: Job, name: str) -> Failure | None:
         definition: JobDefinition | None = None
         with self._lifecycle.performing(attempt, job.queue, job.item):
-            _say(logging.INFO, "performing %s from %s", name, shown(job.queue))
+            _say(logging.INFO, "performing %s from %s", name, one_line(shown(job.queue)))
             try:
                 definition = job.definition(self._client.registry)
                 with parent_only():
                     job.perform(definition)
             except BaseException as error:  # noqa: BLE001 - anything a job raises fails it (resque worker.rb)
                 failure = job.fail(definition, error)
-                _say(logging.WARNING, "%s failed: %s: %s", name, failure.exception, redacted(failure.message))
+                _say(logging.WARNING, "%s failed: %s: %s", name, failure.exception, for_log(failure.message))
                 return failure
             _say(logging.INFO, "done %s", name)
         return None
@@ -298,11 +298,6 @@ class Worker:
 
     def _show_waiting(self) -> None:
         self._show("Paused" if self._paused else f"Waiting for {self._queues.id_part}")
-
-
-def redacted(message: str) -> str:
-    """An error's message as the worker's own log may show it."""
-    return _sanitizer.message(message)[0]
 
 
 def _say(level: int, message: str, *args: object) -> None:

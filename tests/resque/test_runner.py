@@ -140,41 +140,42 @@ from clues.resque.runner import run
 from clues.resque.signals import STOP
 import redis
 
-url, cycles, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+url, cycles, chance = sys.argv[1], int(sys.argv[2]), random.Random(int(sys.argv[3]))
 
-def child():
+def child(tell):
     own = redis.Redis.from_url(url)
     registry = Registry()
     def note(number):
         own.hincrby("ran", number, 1)
+        os.write(tell, b".")
     registry.job(queue="q", name="note")(note)
     for number in STOP:  # until the runner has its handlers: a signal before is no test
         signal.signal(number, signal.SIG_IGN)
-    os.write(ready, b".")
+    os.write(tell, b".")
     os._exit(run(Resque(url, registry=registry), "q", interval=600))
 
-chance = random.Random(seed)
 statuses = []
 for cycle in range(cycles):
-    heard, ready = os.pipe()
+    heard, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            child()
+            child(tell)
         finally:
             os._exit(99)
-    os.read(heard, 1)
-    os.close(heard)
-    os.close(ready)
-    deadline = time.monotonic() + chance.uniform(0, 0.05)
+    os.close(tell)
+    jobs = chance.choice([0, 1, 2, 5])
+    for _ in range(1 + jobs):
+        os.read(heard, 1)
+    deadline = time.monotonic() + chance.uniform(0, 0.002 if jobs else 0.03)
     while time.monotonic() < deadline:
         pass
-    while True:
+    ended = 0
+    while not ended:
         os.kill(pid, chance.choice(STOP))
         ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            break
         time.sleep(0.002)
+    os.close(heard)
     statuses.append(os.waitstatus_to_exitcode(status))
 print(statuses)
 """
@@ -198,6 +199,7 @@ def test_a_storm_of_starts_and_stops(client: Resque, redis: Redis, redis_url: st
         assert set(eval(out)) == {0}
     ran = redis.hgetall("ran")
     waiting = client.size("q")
+    assert len(ran) > 200
     assert set(ran.values()) == {b"1"}
     assert len(ran) + waiting == jobs
     assert 0 < waiting < jobs
