@@ -26,7 +26,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -41,7 +41,7 @@ from clues.sanitize import SECRET_WORDS, Limits, Sanitizer
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Item = MutableMapping[str, Any]
+Item = dict[str, Any]
 """A job as it goes into a queue: ``{"class": ..., "args": [...], "clues_metadata": {...}}``."""
 
 ItemPreprocessor = Callable[[str, Item], object]
@@ -274,9 +274,27 @@ def as_publisher(given: object) -> Publisher:
         if _is_async(call):
             msg = f"publisher {name_of(given)} is async and nobody would await it; publish(event) must be ordinary"
             raise ConfigError(msg)
+        _check_takes(1, call, "a publisher takes an event")
         return given if isinstance(given, Publisher) else CallablePublisher(call)
     msg = f"publisher must have publish(event) or be a callable that takes an event, not {type(given).__name__}"
     raise ConfigError(msg)
+
+
+def _check_takes(count: int, call: Callable[..., object], what: str) -> None:
+    """Refuse a callable that can't be called with so many arguments, where that can be known.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):  # builtins don't tell
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError as error:
+        msg = f"{what}, but {name_of(call)}{signature} can't be called so: {error}"
+        raise ConfigError(msg) from None
 
 
 def _is_async(call: object) -> bool:
@@ -340,6 +358,7 @@ def _preprocessors(given: ItemPreprocessor | Iterable[ItemPreprocessor] | None) 
             what = "an async function" if callable(one) else type(one).__name__
             msg = f"item_preprocessor must be a callable (queue, item) or a list of such, not {what}"
             raise ConfigError(msg)
+        _check_takes(2, one, "an item_preprocessor takes a queue and an item")
     return found
 
 
@@ -366,6 +385,7 @@ def _guarded(marshaller: Any, faults: Faults) -> Marshaller | None:
     if not callable(marshaller):
         msg = "marshaller must be a callable (event_type, timestamp, queue, metadata, worker_class, args) -> str"
         raise ConfigError(msg)
+    _check_takes(6, marshaller, "a marshaller takes event_type, timestamp, queue, metadata, worker_class and args")
 
     def guarded(*event: Any) -> str:
         try:

@@ -145,9 +145,7 @@ def _cause(error: BaseException) -> BaseException | None:
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _without_callers(
-    frames: list[tuple[CodeType, int]], callers: tuple[str, ...]
-) -> list[tuple[CodeType, int]]:
+def _without_callers(frames: list[tuple[CodeType, int]], callers: tuple[str, ...]) -> list[tuple[CodeType, int]]:
     """The frames without those through which the job, its hooks and what they call were reached."""
     foreign = [not code.co_filename.startswith(callers) for code, _ in frames] if callers else [True] * len(frames)
     if True not in foreign:

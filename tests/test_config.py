@@ -321,3 +321,24 @@ def test_a_text_subclass_from_a_marshaller_is_taken_as_text() -> None:
 
     found = configure(nothing, marshaller=lambda *_: Odd("mine"), environ={})
     assert Event(EventType.FAILED, "t", "q", {}, "C", [], found.marshaller).marshalled == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"publisher": lambda: None}, ["a publisher takes an event", "<lambda>"]),
+        ({"item_preprocessor": lambda queue: None}, ["a queue and an item"]),
+        ({"marshaller": lambda event: ""}, ["a marshaller takes event_type"]),
+    ],
+)
+def test_callables_that_could_never_be_called_are_refused(options: dict[str, Any], words: list[str]) -> None:
+    """When clues is configured, not at the first job."""
+    with pytest.raises(ConfigError) as caught:
+        configure(**{"publisher": lambda event: None, **options})
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_callables_that_do_not_tell_are_taken() -> None:
+    """Builtins, and those that take anything."""
+    configure(publisher=print)
+    configure(publisher=lambda *args: None, item_preprocessor=lambda *args, **more: None)

@@ -120,3 +120,14 @@ def test_describe_survives_any_error() -> None:
     assert describe(Mute()) == "Mute: <message can't be read>"
     assert describe(ValueError()) == "ValueError"
     assert len(describe(ValueError("x" * 10_000))) < 400
+
+
+def test_reports_hold_no_secrets_and_no_escapes(caplog: pytest.LogCaptureFixture) -> None:
+    """What an observer raises may hold credentials, or what would steer a terminal or forge a line."""
+    Faults().report("P", ValueError("redis://u:hunter2@h/0 password=hunter3\n*** forged \x1b[31m"))
+    (record,) = caplog.records
+    said = record.getMessage()
+    assert "hunter" not in said
+    assert "\n" not in said
+    assert "\x1b" not in said
+    assert "forged" in said

@@ -199,3 +199,25 @@ def test_odd_errors_are_described() -> None:
     assert type(failure_of(Odd()).message) is str
     assert failure_of(Odd()).message == "lies"
     assert failure_of(Mute()).message == "<message can't be read>"
+
+
+def test_frames_of_the_callers_are_left_out_between_the_jobs_too() -> None:
+    """A hook around the job is reached through its caller twice; what the job called and who raised there stays."""
+    code = {
+        name: compile(f"def {name}(then):\n    then()\n", f"/{folder}/{name}.py", "exec")
+        for folder, name in [("lib", "worker"), ("app", "hook"), ("lib", "between"), ("app", "job"), ("lib", "called")]
+    }
+    made: dict[str, Any] = {}
+    for one in code.values():
+        exec(one, made)
+
+    def story() -> None:
+        made["worker"](lambda: made["hook"](lambda: made["between"](lambda: made["job"](lambda: made["called"](1)))))
+
+    with pytest.raises(TypeError) as caught:
+        story()
+    lines = failure_of(caught.value, callers=("/lib/",)).backtrace
+    names = [line.split("`")[1].rstrip("'") for line in lines]
+    assert [name for name in names if name not in {"<lambda>", "story"}][:3] == ["called", "job", "hook"]
+    assert "between" not in names
+    assert "worker" not in names

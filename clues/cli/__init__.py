@@ -20,6 +20,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments; the process's own if left out.
     """
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(argv: Sequence[str] | None) -> int:
     from clues.cli.app import app
     from clues.cli.output import make_streams_safe, say_error, silence_stdout
 
@@ -29,11 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except CluesError as error:
         say_error(error)
         return USAGE if isinstance(error, ConfigError) else 1
     except BrokenPipeError:
         silence_stdout()
+    except OSError as error:  # such as a full disk behind standard output
+        say_error(error)
+        silence_stdout()
+        return 1
     return 0

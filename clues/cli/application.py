@@ -54,7 +54,8 @@ def reaching_redis() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        msg = f"Redis: {error}; say where it is with --redis or REDIS_URL"
+        reason = str(error).split(" : <")[0]  # Sentinel's errors show redis-py's inside
+        msg = f"Redis: {reason}; say where it is, and how to log in, with --redis or REDIS_URL"
         raise RedisUnavailableError(msg) from error
 
 
@@ -85,6 +86,9 @@ def _import(name: str) -> ModuleType:
             msg = f"--app {name}: there is no module {error.name!r} in {Path.cwd()} or on the import path{hint}"
             raise AppError(msg) from error
         raise _broken(name, error) from error
+    except SystemExit as error:  # else a supervisor would take it for a worker that has done its work
+        msg = f"--app {name} exited when it was imported (status {error.code})"
+        raise AppError(msg) from error
     except Exception as error:
         raise _broken(name, error) from error
 

@@ -36,7 +36,7 @@ def demo(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="How many worker processes.")] = 3,
 ) -> None:
-    """Watch a small shop's jobs being worked, on a Redis of its own; nothing else is needed, nothing is left behind."""
+    """Watch a small shop's jobs being worked, on a Redis of its own; nothing more is needed, or left running."""
     from clues.cli.demo_screen import screen
     from clues.cli.demo_summary import print_summary
     from clues.cli.output import console, quiet_pipe

@@ -52,11 +52,16 @@ def enqueue(
     """Put a job into its queue, and print the hash that its events carry."""
     from clues.cli.application import client_of, reaching_redis
     from clues.cli.output import say
+    from clues.errors import NoQueueError
 
     values = _values(args or [], json_args)
     client = client_of(app or [], redis=redis, namespace=namespace)
-    with reaching_redis():
-        receipt = client.enqueue(job, *values) if queue is None else client.enqueue_to(queue, job, *values)
+    try:
+        with reaching_redis():
+            receipt = client.enqueue(job, *values) if queue is None else client.enqueue_to(queue, job, *values)
+    except NoQueueError:
+        msg = f"which queue? --app knows none for {job}"
+        raise typer.BadParameter(msg, param_hint="--queue") from None
     if receipt is None:
         say(f"clues: a before_enqueue hook of {job} vetoed")
         raise typer.Exit(1)

@@ -34,8 +34,9 @@ def work(
             "--queues",
             "-q",
             envvar=["QUEUES", "QUEUE"],
+            show_envvar=False,
             metavar="NAMES",
-            help="Names and patterns, in order of priority: critical,mail_*,*",
+            help="Names and patterns, in order of priority: critical,mail_*,* (or QUEUES, QUEUE).",
         ),
     ],
     *,
@@ -54,8 +55,10 @@ def work(
 ) -> None:
     """Work queues until told to stop."""
     import os
+    import sys
 
     from clues.cli.application import client_of, reaching_redis
+    from clues.cli.output import say
     from clues.cli.worker_log import log_as_resque
     from clues.errors import AppError
     from clues.resque.runner import run
@@ -66,6 +69,8 @@ def work(
         msg = f"{', '.join(app)} has no jobs: classes with a queue and perform, or functions under @resque.job"
         raise AppError(msg)
     log_as_resque(os.environ)
+    if sys.stderr.isatty():
+        say(f"working {queues} on {client.store.describe()}; Ctrl-C stops, after the job at hand")
     with reaching_redis():
         status = run(
             client,

@@ -167,7 +167,8 @@ class Session:
         alive = self._workers.running
         self._screen.show(
             Progress(phase, self._elapsed, self._seconds, alive, self._stats, self._events),
-            list(self._new_events()),
+            # A worker may be quicker than whoever enqueues: `enqueued` is published once the push has succeeded.
+            sorted(self._new_events(), key=lambda event: event.timestamp),
         )
         if not alive and not self._stopped:
             raise self._workers_died("have died")

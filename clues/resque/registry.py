@@ -206,7 +206,7 @@ def _origin(target: Any) -> tuple[Any, Any]:
 
 def _describe(target: Any) -> str:
     module, name = _origin(target)
-    return f"{module}.{name}"
+    return f"{module}.{name}" if module else repr(target)
 
 
 default = Registry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,7 +41,15 @@ def run(
     worker = Worker(client, queues, interval=interval, title_prefix=title_prefix)
     if pidfile:
         _write_pid(pidfile)
-    with stopping_on_signals(worker.stop):
+
+    def stop(signal_name: str) -> None:
+        worker.stop()
+        if worker.busy:
+            # Straight to the descriptor: a handler may have interrupted the very logging that it would call.
+            with contextlib.suppress(OSError):
+                os.write(2, f"*** {signal_name}: {worker.id} finishes its job, then stops\n".encode())
+
+    with stopping_on_signals(stop):
         worker.work()
     return 0
 

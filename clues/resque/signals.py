@@ -53,11 +53,11 @@ class WakeUp:
 
 
 @contextmanager
-def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on TERM, INT and QUIT within this block; in the main thread only."""
+def stopping_on_signals(stop: Callable[[str], None]) -> Iterator[None]:
+    """Call `stop` with the signal's name on TERM, INT and QUIT within this block; in the main thread only."""
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
-        stop()
+        stop(signal.Signals(number).name)
 
     before = {number: signal.signal(number, handle) for number in STOP}
     try:

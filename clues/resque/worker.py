@@ -117,6 +117,11 @@ class Worker:
         self._stopping = True
         self._wake_up.now()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job is being performed or ended."""
+        return self._begun
+
     def work(self) -> None:
         """Work until stopped, or until the queues are empty if the interval is 0.
 

@@ -12,7 +12,7 @@ import pytest
 
 from clues import __version__
 from tests.analysis.made import a_life, lines
-from tests.cli.running import clues, environment, start
+from tests.cli.running import COMMAND, clues, environment, start
 
 COMMANDS = ["demo", "work", "enqueue", "tail", "trace"]
 
@@ -102,3 +102,16 @@ def test_an_encoding_that_lacks_characters_is_survived(tmp_path: Path) -> None:
     found = clues("tail", log, environ={"PYTHONIOENCODING": "ascii", "PATH": os.environ["PATH"]})
     assert found.returncode == 0
     assert "Zo\\xeb" in found.stdout
+
+
+def test_a_full_disk_behind_standard_output_is_told_in_one_line(tmp_path: Path) -> None:
+    log = tmp_path / "events.log"
+    log.write_bytes(lines(*a_life()))
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "tail", log], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("clues: error:")
+    assert "No space left" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -85,9 +85,6 @@ def test_a_job_of_the_application_knows_its_queue_and_hooks(
     found = clues("enqueue", "Broken", "x", "--app", "shop.jobs", environ=environ, cwd=app)
     assert found.returncode == 1
     assert "vetoed" in found.stderr
-    found = clues("enqueue", "Nobody", environ=environ, cwd=app)
-    assert found.returncode == 1
-    assert "queue" in found.stderr
 
 
 def test_unconfigured_it_enqueues_and_says_that_there_is_no_hash(
@@ -185,3 +182,34 @@ def test_what_the_application_configures_counts_more_than_the_environment(
     assert clues(*args, environ=elsewhere, cwd=app).returncode == 0
     assert clues(*args, "--namespace", "flag", environ=elsewhere, cwd=app).returncode == 0
     assert [redis.llen(f"{space}:queue:far") for space in ("own", "flag")] == [1, 1]
+
+
+def test_a_module_that_exits_is_no_success(app: Path, environ: Mapping[str, str]) -> None:
+    (app / "leaves.py").write_text("raise SystemExit(0)\n")
+    done = clues("work", "--app", "leaves", "--queues", "notes", environ=environ, cwd=app)
+    assert done.returncode == 1
+    assert "--app leaves exited when it was imported" in done.stderr
+
+
+def test_a_job_without_a_queue_asks_for_the_flag(app: Path, environ: Mapping[str, str]) -> None:
+    done = clues("enqueue", "Elsewhere", "1", environ=environ, cwd=app)
+    assert done.returncode == 2
+    assert "--queue" in done.stderr
+
+
+def test_what_items_and_errors_hold_can_not_steer_the_terminal(
+    app: Path, environ: Mapping[str, str], redis: redis_py.Redis
+) -> None:
+    (app / "odd.py").write_text(
+        "from clues import resque\n"
+        "@resque.job(queue='q')\n"
+        "def Odd():\n"
+        "    raise ValueError('\\x1b[31mred\\nforged password=hunter2')\n"
+    )
+    for name in ("Odd", "Ev\x1b[31mil\n*** forged"):
+        redis.rpush("resque:queue:q", json.dumps({"class": name, "args": []}))
+    done = clues("work", "--app", "odd", "-q", "q", environ={**environ, "INTERVAL": "0", "VVERBOSE": ""}, cwd=app)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stderr
+    assert "hunter2" not in done.stderr
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("**")]

@@ -306,15 +306,13 @@ def descriptor_of(path: Path) -> int:
     return found
 
 
-@pytest.mark.parametrize("published_before", [False, True])
-def test_a_descriptor_that_became_anothers_is_not_written_to(
-    log: LogPublisher, path: Path, published_before: bool
-) -> None:
+@pytest.mark.parametrize("before", ["publish", "close", "nothing"])
+def test_a_descriptor_that_became_anothers_is_not_touched(log: LogPublisher, path: Path, before: str) -> None:
     """A daemon closes all descriptors; the log's number is the database's next, in the same process even."""
     precious = path.with_name("precious")
 
     def daemon() -> None:
-        if published_before:
+        if before == "publish":
             log.publish(an_event(1))
         number = descriptor_of(path)
         os.close(number)
@@ -322,13 +320,15 @@ def test_a_descriptor_that_became_anothers_is_not_written_to(
         if fd != number:
             os.dup2(fd, number)
             os.close(fd)
+        if before == "close":
+            log.close()
         log.publish(an_event(2))
         log.close()
-        os.write(number, b"mine")  # and it was not closed either
+        os.write(number, b"mine")  # it was neither closed nor written to
 
     assert forked(daemon) == 0
     assert precious.read_bytes() == b"mine"
-    assert numbers(path) == ([1, 2] if published_before else [2])
+    assert numbers(path) == ([1, 2] if before == "publish" else [2])
 
 
 def test_a_child_forked_while_a_thread_writes_can_write(log: LogPublisher, path: Path) -> None:

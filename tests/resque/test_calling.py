@@ -69,3 +69,15 @@ def test_any_awaitable_is_waited_for() -> None:
             return 5
 
     assert run(Later, ()) == 5
+
+
+def test_a_failing_async_job_has_no_cause_of_ours() -> None:
+    """What the job raises comes with no other error as its context."""
+
+    async def fail() -> None:
+        raise ValueError("the job's")
+
+    with pytest.raises(ValueError, match="the job's") as caught:
+        run(fail, [])
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None

@@ -721,3 +721,11 @@ def test_mistaken_backends(given: Any) -> None:
     """A clear error at once."""
     with pytest.raises(ConfigError, match="failure_backends"):
         Resque(failure_backends=given)
+
+
+@pytest.mark.parametrize("call", ["Noted", b"x", (), 7, None])
+def test_what_is_no_call_is_refused(redis_url: str, redis: Any, call: Any) -> None:
+    """A string is not taken apart; nothing of the batch is pushed."""
+    with pytest.raises(ConfigError, match=r"\(job, \*args\) tuples"):
+        Resque(redis_url).enqueue_many([("Fine", 1), call], queue="q")
+    assert redis.keys("*") == []
