@@ -70,3 +70,11 @@ def test_commands_are_targets() -> None:
     named = set(re.findall(r"(?:^|`)make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert named <= targets
     assert {"demo", "test", "check", "bench"} <= named
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of the README and the docs names a file of the checkout."""
+    pages = [ROOT / "README.md", ROOT / "publishers" / "README.md", *(ROOT / "docs").glob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"

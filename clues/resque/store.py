@@ -288,14 +288,6 @@ class Store:
 
     # failures
 
-    def add_failure(self, entry: bytes, failed_list: str, failed_queue: str = "") -> None:
-        """Store a failure of a job that nobody holds."""
-        pipe = self.client.pipeline(transaction=False)
-        pipe.rpush(failed_list, entry)
-        if failed_queue:
-            pipe.sadd(self.keys.failed_queues, failed_queue)
-        pipe.execute()
-
     def failure_count(self, key: str) -> int:
         """How many failures a list holds."""
         return int(self.client.llen(_bytes(key)))
@@ -345,14 +337,6 @@ class Store:
     def stat_of(self, name: str, worker_id: str) -> int:
         """A worker's own counter."""
         return int(self.client.get(_bytes(self.keys.stat_of(name, worker_id))) or 0)
-
-    def count(self, name: str, by: int) -> int:
-        """Change a counter; gives its new value."""
-        return int(self.client.incrby(self.keys.stat(name), by))
-
-    def clear_stat(self, name: str) -> None:
-        """Remove a counter."""
-        self.client.delete(self.keys.stat(name))
 
 
 def _script(name: str) -> str:
