@@ -64,8 +64,6 @@ def mark(record: logging.LogRecord) -> None:
     A record that LogPublisher wrote gets those of its event.
     """
     fields = record.__dict__
-    if "event_hash" in fields:
-        return  # marked where it was written: a QueueHandler formats in another thread
     event = fields.get("clues_event")
     job = current_job()
     if isinstance(event, Event):
@@ -75,7 +73,8 @@ def mark(record: logging.LogRecord) -> None:
     else:
         found = (None, None, None)
     for name, value in zip(JOB_FIELDS, found, strict=True):
-        fields.setdefault(name, value)  # an application may have its own extra of that name
+        # There already: an application's own extra of that name, or marked before a QueueHandler's other thread.
+        fields.setdefault(name, value)
 
 
 def install(logger: logging.Logger | None = None) -> None:
