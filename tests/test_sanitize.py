@@ -278,6 +278,34 @@ def test_caps_hold_at_every_edge(count: int, text: str, limit: int) -> None:
     assert size(sanitizer.metadata({line: line for line in lines})[0]) <= limit
 
 
+def test_caps_hold_wherever_the_cut_falls() -> None:
+    """Before, in and after each kind of value."""
+    sanitizer = Sanitizer(limits=SMALL)
+    tail = [
+        -1.2345678901234567e-200,
+        -(2**62),
+        None,
+        True,
+        {"password": "x", "k" * 30: -1.5e-200},
+        [[], {}],
+        "é",
+        2**80,
+    ]
+    for fill in range(220):
+        for last in ([], tail, *([one, *range(9)] for one in tail)):
+            args, _ = sanitizer.args("Job", [["x" * fill, *last], *range(12)])
+            assert size(args) <= 200
+    million = [0] * 1_000_000  # whose mark is long
+    for fill in range(120, 170):
+        assert size(sanitizer.args("Job", ["x" * fill, tail[0], *million])[0]) <= 200
+
+
+def test_a_secret_whose_methods_raise_hides_nothing_else() -> None:
+    """It is not even compared."""
+    found, cut = Sanitizer().metadata({"a": 1, "password": RaisesEverywhere(), "token": LyingText("x")})
+    assert (found, cut) == ({"a": 1, "password": REDACTED, "token": REDACTED}, False)
+
+
 def test_lone_surrogates_in_messages() -> None:
     """They have no UTF-8."""
     assert Sanitizer().message("a\ud800b")[0] == "a\\ud800b"
