@@ -281,7 +281,7 @@ def test_caps_hold_at_every_edge(count: int, text: str, limit: int) -> None:
 def test_caps_hold_wherever_the_cut_falls() -> None:
     """Before, in and after each kind of value."""
     sanitizer = Sanitizer(limits=SMALL)
-    tail = [
+    tail: list[Any] = [
         -1.2345678901234567e-200,
         -(2**62),
         None,
