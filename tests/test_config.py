@@ -16,6 +16,7 @@ from clues.errors import ConfigError
 from clues.event import Event, EventType
 from clues.publishers import CompositePublisher, LogPublisher, NoOpPublisher, StandardOutPublisher
 from clues.testing import RecordingPublisher
+from tests.forks import forked
 
 
 def nothing(*_: Any) -> None:
@@ -183,12 +184,17 @@ def test_without_any_publisher_nobody_gets_the_events() -> None:
     assert clues.configured()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_an_error(tmp_path: Path) -> None:
-    """Permissions are looked at when configuring."""
+    """Permissions are looked at when configuring; the child is an ordinary user, for root may write anywhere."""
     tmp_path.chmod(0o500)
-    with pytest.raises(ConfigError, match="Permission denied"):
-        configure(LogPublisher(tmp_path / "x.log"))
+
+    def child() -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        with pytest.raises(ConfigError, match="Permission denied"):
+            configure(LogPublisher(tmp_path / "x.log"), environ={})
+
+    assert forked(child) == 0
 
 
 def test_an_unwritable_log_is_an_error_at_once() -> None:
