@@ -36,7 +36,8 @@ from clues.errors import CluesError, ConfigError
 from clues.event import Event, Marshaller, Publisher, Sampler, json_encoder, marshal
 from clues.faults import Faults, say
 from clues.metadata import new_hash
-from clues.sanitize import SECRET_WORDS, Limits, Sanitizer
+from clues.redaction import SECRET_WORDS
+from clues.sanitize import Limits, Sanitizer
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -152,7 +153,7 @@ def configure(
         item_preprocessor: ``(queue, item)``, one or several, run in order when a job is enqueued.
         marshaller: ``(event_type, timestamp, queue, metadata, worker_class, args) -> str``, the line as direct
             publishers write it.
-        redact: further words that make a key a secret's name (`clues.sanitize.SECRET_WORDS` are built in); False
+        redact: further words that make a key a secret's name (`clues.redaction.SECRET_WORDS` are built in); False
             switches redaction off.
         redact_args: positions of secret arguments by job class: ``{"ChargeCard": [1]}``.
         max_args_bytes: cap on the encoded size of args, in bytes.

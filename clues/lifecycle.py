@@ -32,8 +32,8 @@ from clues.metadata import (
     timestamp,
     users_own,
 )
+from clues.plain import plain
 from clues.runtime import JobContext, current_job
-from clues.sanitize import plain
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from clues.event import Event
+from clues.plain import plain
 from clues.runtime import current_job
-from clues.sanitize import plain
 
 JOB_FIELDS = ("event_hash", "queue", "worker_class")
 

@@ -25,8 +25,10 @@ from hypothesis import strategies as st
 
 from clues import clues_metadata
 from clues.event import json_encoder
+from clues.plain import plain
 from clues.publishers import CompositePublisher, LogPublisher, StreamPublisher
-from clues.sanitize import REDACTED, SECRET_WORDS, Limits, Sanitizer, plain
+from clues.redaction import REDACTED, SECRET_WORDS
+from clues.sanitize import Limits, Sanitizer
 from tests.stories import Stage, live
 
 SMALL = Limits(args=200, metadata=300, message=100, backtrace=250)

@@ -13,6 +13,7 @@ from typing import Any
 from clues.config import configure_from_environment
 from clues.errors import ConfigError, DecodeError, EncodeError, NoClassError, NoQueueError, UnknownJobError
 from clues.lifecycle import METADATA, Attempt, Lifecycle
+from clues.plain import plain
 from clues.resque import registry as jobs
 from clues.resque.connect import RedisLike, connect, default_url
 from clues.resque.failed import Failed
@@ -25,7 +26,6 @@ from clues.resque.queues import check_name
 from clues.resque.registry import JobDefinition, Registry
 from clues.resque.store import Store, batched
 from clues.resque.wire import decode, encode, join, members
-from clues.sanitize import plain
 
 JobLike = type | Callable[..., Any] | str
 """A job class, a function under ``@resque.job``, or a wire name such as ``"Billing::Invoice"``."""

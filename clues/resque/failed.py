@@ -11,11 +11,11 @@ from typing import Any
 from clues.errors import DecodeError, QueueNameError
 from clues.lifecycle import METADATA, Attempt, Lifecycle
 from clues.metadata import EVENT_KEYS, read_attempt
+from clues.plain import plain
 from clues.resque import times
 from clues.resque.queues import check_name
 from clues.resque.store import Store, batched
 from clues.resque.wire import decode, encode, join, members
-from clues.sanitize import plain
 
 log = logging.getLogger("clues.resque")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from clues.metadata import Failure, failure_of
+from clues.plain import plain
 from clues.resque import times
 from clues.resque.store import shown
 from clues.resque.wire import encode, members
-from clues.sanitize import plain
 
 DIRTY_EXIT = "Resque::PruneDeadWorkerDirtyExit"
 """How Ruby names the failure of a job whose worker was pruned; plugins on either side match on it."""
