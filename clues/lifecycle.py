@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from clues.config import Config, Item, Settings, default, name_of
+from clues.config import Config, Settings, default
 from clues.event import Event, EventType, json_encoder
 from clues.metadata import (
     Failure,
@@ -33,6 +33,7 @@ from clues.metadata import (
     users_own,
 )
 from clues.plain import plain
+from clues.plugs import Item, name_of
 from clues.runtime import JobContext, current_job
 
 P = ParamSpec("P")

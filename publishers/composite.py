@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Self
 from urllib.parse import SplitResult
 
-from clues.config import PublisherLike, as_publisher, name_of
 from clues.errors import ConfigError
 from clues.event import Event, Publisher, Sample
 from clues.faults import Faults
+from clues.plugs import PublisherLike, as_publisher, name_of
 
 
 class CompositePublisher:

@@ -11,9 +11,10 @@ import pytest
 
 import clues
 from clues import config as module
-from clues.config import Config, Settings, as_publisher, configure, configure_from_environment, name_of
+from clues.config import Config, Settings, configure, configure_from_environment
 from clues.errors import ConfigError
 from clues.event import Event, EventType
+from clues.plugs import as_publisher, name_of
 from clues.publishers import CompositePublisher, LogPublisher, NoOpPublisher, StandardOutPublisher
 from clues.testing import RecordingPublisher
 from tests.forks import forked

@@ -15,11 +15,12 @@ import pytest
 
 import clues
 from clues import clues_metadata
-from clues.config import Item, configure
+from clues.config import configure
 from clues.event import Event
 from clues.faults import Faults
 from clues.lifecycle import Lifecycle
 from clues.metadata import Failure, timestamp
+from clues.plugs import Item
 from clues.publishers import CompositePublisher
 from clues.testing import RecordingPublisher, capture_events
 from tests.stories import NOON, Clock, Stage, live, work

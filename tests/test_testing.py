@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import clues
@@ -68,7 +70,7 @@ def test_capture_events_restores_after_errors() -> None:
 def test_options_are_configures() -> None:
     """Preprocessors and the rest."""
 
-    def add(queue: str, item: config.Item) -> None:
+    def add(queue: str, item: dict[str, Any]) -> None:
         item["clues_metadata"]["tier"] = "gold"
 
     with capture_events(item_preprocessor=add) as recorder:

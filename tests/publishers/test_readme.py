@@ -10,8 +10,8 @@ import pytest
 
 import clues.publishers
 from clues import config
-from clues.config import publisher_from_url
 from clues.lifecycle import Lifecycle
+from clues.plugs import publisher_from_url
 from tests.stories import live
 
 README = Path(__file__).parents[2] / "publishers" / "README.md"

@@ -11,9 +11,10 @@ from typing import Any
 
 import clues
 from clues import Event, EventType, Runtime, clues_metadata
-from clues.config import Config, Item
+from clues.config import Config
 from clues.event import Publisher, Sample
 from clues.logging import JobFilter, JobFormatter, install
+from clues.plugs import Item
 from clues.publishers import (
     CompositePublisher,
     LogPublisher,
