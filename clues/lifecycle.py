@@ -14,80 +14,22 @@ The way of a job through it::
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from clues.attempt import Attempt, event_of, metadata_in, recognise
 from clues.config import Config, Settings, default
 from clues.event import Event, EventType, json_encoder
-from clues.metadata import (
-    Failure,
-    event_id,
-    read_attempt,
-    read_enqueued_time,
-    read_hash,
-    timestamp,
-    users_own,
-)
-from clues.plain import plain
+from clues.metadata import Failure, read_hash
 from clues.plugs import Item, name_of
-from clues.runtime import JobContext, current_job
+from clues.runtime import JobContext
+from clues.stamping import stamped
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-METADATA = "clues_metadata"
-"""The item's key that holds its metadata, as in resque-clues."""
-
-
-class Attempt:
-    """One attempt of one job, as clues knows it. Job systems hold it and hand it back.
-
-    Attributes:
-        queue: the job's queue.
-        worker_class: its class, as the item names it.
-        event_hash: the job's hash, the same through all its attempts.
-        number: which attempt this is, from 1 up.
-        enqueued_time: epoch seconds, or None where nobody knows.
-        elapsed: seconds that perform took on the monotonic clock, None where it has not begun or not ended.
-        ended: whether its terminal event was published.
-    """
-
-    __slots__ = (
-        "args",
-        "carried",
-        "context",
-        "cut",
-        "elapsed",
-        "ended",
-        "enqueued_time",
-        "event_hash",
-        "number",
-        "queue",
-        "times",
-        "worker_class",
-    )
-
-    def __init__(self, config: Config, queue: str, item: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-        """Read an item and its metadata; they are sanitised here once, for all events of the attempt."""
-        sanitizer = config.sanitizer
-        self.queue = sanitizer.name(queue)
-        self.worker_class = sanitizer.name(item.get("class"))
-        self.event_hash = read_hash(known) or config.new_hash()
-        self.number = read_attempt(known)
-        self.enqueued_time = read_enqueued_time(known)
-        self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
-        self.carried, metadata_cut = sanitizer.metadata(users_own(known))
-        self.cut = ["args"] * args_cut + ["metadata"] * metadata_cut
-        self.times: dict[str, Any] = {}
-        self.context: JobContext | None = None
-        self.elapsed: float | None = None
-        self.ended = False
 
 
 def _hook(method: Callable[Concatenate[Lifecycle, Config, P], T]) -> Callable[Concatenate[Lifecycle, P], T | None]:
@@ -132,20 +74,14 @@ class Lifecycle:
         Returns:
             The attempt, for `enqueued`.
         """
-        before = _metadata_in(item) or {}
-        own = _system_keys(config, before, config.clock())
-        item[METADATA] = own | users_own(before)
-        if preprocess:
-            _preprocess(config, queue, item)
-        item[METADATA] = own | _plain_metadata(config, item.get(METADATA), before, own)
-        return Attempt(config, queue, item, item[METADATA])
+        return stamped(config, queue, item, preprocess=preprocess)
 
     @_hook
     def enqueued(self, config: Config, attempt: Attempt | None) -> None:
         """The push has succeeded."""
         if attempt is not None:
             at = config.clock() if attempt.enqueued_time is None else attempt.enqueued_time
-            self._publish(config, _event(config, attempt, EventType.ENQUEUED, at))
+            self._publish(config, event_of(config, attempt, EventType.ENQUEUED, at))
 
     @_hook
     def dequeued(self, config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
@@ -155,7 +91,7 @@ class Lifecycle:
             The attempt, or None for an item that was enqueued without clues and is not adopted: then there are no
             events, as in resque-clues.
         """
-        attempt = _recognise(config, queue, item)
+        attempt = recognise(config, queue, item)
         if attempt is None:
             return None
         now = config.clock()
@@ -164,13 +100,13 @@ class Lifecycle:
             attempt.times["_time_in_queue"] = max(waited, 0.0)
             if waited < 0:
                 attempt.times["_clock_skew"] = -waited
-        self._publish(config, _event(config, attempt, EventType.DEQUEUED, now))
+        self._publish(config, event_of(config, attempt, EventType.DEQUEUED, now))
         return attempt
 
     @_hook
     def lost(self, config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
         """Somebody else's job was found without its worker: its attempt, to be failed. No event of its own."""
-        return _recognise(config, queue, item)
+        return recognise(config, queue, item)
 
     def performing(self, attempt: Attempt | None, queue: str, item: Mapping[str, Any]) -> Performing:
         """A context manager around the job's own code: publishes perform_started, binds ``clues_metadata``, times.
@@ -183,7 +119,7 @@ class Lifecycle:
     def perform_started(self, config: Config, attempt: Attempt | None) -> None:
         """The job's code is about to run; `performing` says it where that can wrap the code."""
         if attempt is not None:
-            self._publish(config, _event(config, attempt, EventType.PERFORM_STARTED, config.clock()))
+            self._publish(config, event_of(config, attempt, EventType.PERFORM_STARTED, config.clock()))
 
     @_hook
     def perform_finished(self, config: Config, attempt: Attempt | None) -> None:
@@ -227,10 +163,10 @@ class Lifecycle:
     @_hook
     def destroyed(self, config: Config, queue: str, item: Mapping[str, Any]) -> None:
         """An item was removed from its queue without being worked."""
-        attempt = _recognise(config, queue, item)
+        attempt = recognise(config, queue, item)
         if attempt is not None:
             attempt.ended = True
-            self._publish(config, _event(config, attempt, EventType.DESTROYED, config.clock()))
+            self._publish(config, event_of(config, attempt, EventType.DESTROYED, config.clock()))
 
     @_hook
     def activate(self, config: Config, item: Mapping[str, Any]) -> AbstractContextManager[object] | None:
@@ -262,7 +198,7 @@ class Lifecycle:
             spent = len(json_encoder()(attempt.carried)) if attempt.carried else 0
             written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
             attempt.cut += ["metadata"] * (written_cut and "metadata" not in attempt.cut)
-        self._publish(config, _event(config, attempt, event_type, config.clock(), {**told, **written}))
+        self._publish(config, event_of(config, attempt, event_type, config.clock(), {**told, **written}))
 
     def _publish(self, config: Config, event: Event) -> None:
         if _here.publishing:
@@ -297,7 +233,7 @@ class Performing:
         """Publish perform_started, bind the job's context, and start its clock."""
         attempt = self._attempt
         self._lifecycle.perform_started(attempt)
-        known = dict(_metadata_in(self._item) or {})
+        known = dict(metadata_in(self._item) or {})
         if attempt is not None:
             known |= attempt.times
         event_hash = attempt.event_hash if attempt is not None else read_hash(known)
@@ -329,89 +265,3 @@ class _Here(threading.local):
 
 
 _here = _Here()
-
-
-def _metadata_in(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    found = item.get(METADATA)
-    return found if isinstance(found, Mapping) else None
-
-
-def _system_keys(config: Config, known: Mapping[str, Any], now: float) -> dict[str, Any]:
-    own = {
-        "_event_hash": read_hash(known) or config.new_hash(),
-        "_attempt": read_attempt(known),
-        "_hostname": config.hostname,
-        "_process": os.getpid(),
-        "_enqueued_time": now,
-    }
-    parent = current_job()
-    if parent is not None and parent.event_hash is not None and parent.event_hash != own["_event_hash"]:
-        own["_parent_event_hash"] = parent.event_hash
-    return own
-
-
-def _preprocess(config: Config, queue: str, item: Item) -> None:
-    before = dict(item)
-    steps = [*config.item_preprocessors]
-    if config.propagator is not None:
-        steps.insert(0, lambda _, item: config.propagator.inject(item))  # type: ignore[union-attr]
-    for step in steps:
-        try:
-            step(queue, item)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
-            config.faults.report(f"item preprocessor {name_of(step)}", error, "the job is enqueued without its fields")
-    damaged = {
-        key: value
-        for key, value in before.items()
-        if key not in item or (key in {"class", "args"} and _kind(item[key]) is not _kind(value))
-    }
-    if damaged:
-        wrong = TypeError(f"damaged the item's {' and '.join(map(str, damaged))}")
-        config.faults.report("item preprocessor", wrong, "it was restored")
-        item.update(damaged)
-
-
-def _kind(value: object) -> type:
-    return list if isinstance(value, tuple) else type(value)
-
-
-def _plain_metadata(config: Config, found: object, before: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What the preprocessors left in ``clues_metadata``, as JSON can hold it; never what would keep the job out."""
-    if not isinstance(found, Mapping):
-        config.faults.report("item preprocessor", TypeError("put something else in clues_metadata's place"))
-        found = before
-    try:
-        cleaned = plain(found)
-        return {key: value for key, value in cleaned.items() if key not in own}
-    except Exception as error:  # noqa: BLE001 - user code
-        config.faults.report("item preprocessor", error, "its fields are left out")
-        return {}
-
-
-def _recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
-    known = _metadata_in(item)
-    if (known is None or read_hash(known) is None) and not config.adopt_unstamped:
-        return None
-    return Attempt(config, queue, item, known or {})
-
-
-def _event(
-    config: Config, attempt: Attempt, event_type: EventType, at: float, told: Mapping[str, Any] = NOTHING
-) -> Event:
-    metadata = {
-        "_event_hash": attempt.event_hash,
-        "_event_id": event_id(attempt.event_hash, attempt.number, event_type),
-        "_attempt": attempt.number,
-        "_hostname": config.hostname,
-        "_process": os.getpid(),
-    }
-    if attempt.enqueued_time is not None:
-        metadata["_enqueued_time"] = attempt.enqueued_time
-    metadata |= attempt.carried
-    metadata |= attempt.times
-    metadata |= {key: value for key, value in told.items() if key not in metadata}
-    if attempt.cut:
-        metadata["_truncated"] = [*attempt.cut]
-    return Event(
-        event_type, timestamp(at), attempt.queue, metadata, attempt.worker_class, attempt.args, config.marshaller
-    )

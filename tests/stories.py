@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from clues.attempt import Attempt
 from clues.config import Config, Settings
-from clues.lifecycle import Attempt, Lifecycle
+from clues.lifecycle import Lifecycle
 from clues.metadata import failure_of
 from clues.testing import RecordingPublisher
 

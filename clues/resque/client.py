@@ -10,9 +10,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
+from clues.attempt import METADATA, Attempt
 from clues.config import configure_from_environment
 from clues.errors import ConfigError, DecodeError, EncodeError, NoClassError, NoQueueError, UnknownJobError
-from clues.lifecycle import METADATA, Attempt, Lifecycle
+from clues.lifecycle import Lifecycle
 from clues.plain import plain
 from clues.resque import registry as jobs
 from clues.resque.connect import RedisLike, connect, default_url

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from clues.attempt import METADATA, Attempt
 from clues.errors import DecodeError, QueueNameError
-from clues.lifecycle import METADATA, Attempt, Lifecycle
+from clues.lifecycle import Lifecycle
 from clues.metadata import EVENT_KEYS, read_attempt
 from clues.plain import plain
 from clues.resque import times

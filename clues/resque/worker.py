@@ -10,8 +10,8 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 
+from clues.attempt import Attempt
 from clues.errors import ConfigError
-from clues.lifecycle import Attempt
 from clues.metadata import Failure
 from clues.resque import proctitle, times
 from clues.resque.alone import one_of_its_id, parent_only

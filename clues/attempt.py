@@ -1,0 +1,108 @@
+"""One attempt of one job as clues knows it, and the events that tell of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from clues.config import Config
+from clues.event import Event, EventType
+from clues.metadata import event_id, read_attempt, read_enqueued_time, read_hash, timestamp, users_own
+from clues.runtime import JobContext
+
+METADATA = "clues_metadata"
+"""The item's key that holds its metadata, as in resque-clues."""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Attempt:
+    """One attempt of one job, as clues knows it. Job systems hold it and hand it back.
+
+    Attributes:
+        queue: the job's queue.
+        worker_class: its class, as the item names it.
+        event_hash: the job's hash, the same through all its attempts.
+        number: which attempt this is, from 1 up.
+        enqueued_time: epoch seconds, or None where nobody knows.
+        elapsed: seconds that perform took on the monotonic clock, None where it has not begun or not ended.
+        ended: whether its terminal event was published.
+    """
+
+    __slots__ = (
+        "args",
+        "carried",
+        "context",
+        "cut",
+        "elapsed",
+        "ended",
+        "enqueued_time",
+        "event_hash",
+        "number",
+        "queue",
+        "times",
+        "worker_class",
+    )
+
+    def __init__(self, config: Config, queue: str, item: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+        """Read an item and its metadata; they are sanitised here once, for all events of the attempt."""
+        sanitizer = config.sanitizer
+        self.queue = sanitizer.name(queue)
+        self.worker_class = sanitizer.name(item.get("class"))
+        self.event_hash = read_hash(known) or config.new_hash()
+        self.number = read_attempt(known)
+        self.enqueued_time = read_enqueued_time(known)
+        self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
+        self.carried, metadata_cut = sanitizer.metadata(users_own(known))
+        self.cut = ["args"] * args_cut + ["metadata"] * metadata_cut
+        self.times: dict[str, Any] = {}
+        self.context: JobContext | None = None
+        self.elapsed: float | None = None
+        self.ended = False
+
+
+def metadata_in(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """An item's metadata, if it has any."""
+    found = item.get(METADATA)
+    return found if isinstance(found, Mapping) else None
+
+
+def recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
+    """The attempt that an item from a queue is; None for one that was enqueued without clues and is not adopted."""
+    known = metadata_in(item)
+    if (known is None or read_hash(known) is None) and not config.adopt_unstamped:
+        return None
+    return Attempt(config, queue, item, known or {})
+
+
+def event_of(
+    config: Config, attempt: Attempt, event_type: EventType, at: float, told: Mapping[str, Any] = _NOTHING
+) -> Event:
+    """The event that this happened to the attempt.
+
+    Args:
+        config: where, and in whose words.
+        attempt: to whom.
+        event_type: what.
+        at: when, in epoch seconds.
+        told: what is to be said besides; no key that is there already.
+    """
+    metadata = {
+        "_event_hash": attempt.event_hash,
+        "_event_id": event_id(attempt.event_hash, attempt.number, event_type),
+        "_attempt": attempt.number,
+        "_hostname": config.hostname,
+        "_process": os.getpid(),
+    }
+    if attempt.enqueued_time is not None:
+        metadata["_enqueued_time"] = attempt.enqueued_time
+    metadata |= attempt.carried
+    metadata |= attempt.times
+    metadata |= {key: value for key, value in told.items() if key not in metadata}
+    if attempt.cut:
+        metadata["_truncated"] = [*attempt.cut]
+    return Event(
+        event_type, timestamp(at), attempt.queue, metadata, attempt.worker_class, attempt.args, config.marshaller
+    )

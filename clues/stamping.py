@@ -1,0 +1,84 @@
+"""Stamping an item that is about to be enqueued: its system keys, and what the item preprocessors add."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from clues.attempt import METADATA, Attempt, metadata_in
+from clues.config import Config
+from clues.metadata import read_attempt, read_hash, users_own
+from clues.plain import plain
+from clues.plugs import Item, name_of
+from clues.runtime import current_job
+
+
+def stamped(config: Config, queue: str, item: Item, *, preprocess: bool) -> Attempt:
+    """Write the metadata into an item, and give the attempt that it is.
+
+    Args:
+        config: whose preprocessors, clock and hashes.
+        queue: where the item will be pushed.
+        item: ``{"class": …, "args": […]}``; gets ``clues_metadata``.
+        preprocess: whether to run the item preprocessors.
+    """
+    before = metadata_in(item) or {}
+    own = _system_keys(config, before, config.clock())
+    item[METADATA] = own | users_own(before)
+    if preprocess:
+        _preprocess(config, queue, item)
+    item[METADATA] = own | _plain_metadata(config, item.get(METADATA), before, own)
+    return Attempt(config, queue, item, item[METADATA])
+
+
+def _system_keys(config: Config, known: Mapping[str, Any], now: float) -> dict[str, Any]:
+    own = {
+        "_event_hash": read_hash(known) or config.new_hash(),
+        "_attempt": read_attempt(known),
+        "_hostname": config.hostname,
+        "_process": os.getpid(),
+        "_enqueued_time": now,
+    }
+    parent = current_job()
+    if parent is not None and parent.event_hash is not None and parent.event_hash != own["_event_hash"]:
+        own["_parent_event_hash"] = parent.event_hash
+    return own
+
+
+def _preprocess(config: Config, queue: str, item: Item) -> None:
+    before = dict(item)
+    steps = [*config.item_preprocessors]
+    if config.propagator is not None:
+        steps.insert(0, lambda _, item: config.propagator.inject(item))  # type: ignore[union-attr]
+    for step in steps:
+        try:
+            step(queue, item)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+            config.faults.report(f"item preprocessor {name_of(step)}", error, "the job is enqueued without its fields")
+    damaged = {
+        key: value
+        for key, value in before.items()
+        if key not in item or (key in {"class", "args"} and _kind(item[key]) is not _kind(value))
+    }
+    if damaged:
+        wrong = TypeError(f"damaged the item's {' and '.join(map(str, damaged))}")
+        config.faults.report("item preprocessor", wrong, "it was restored")
+        item.update(damaged)
+
+
+def _kind(value: object) -> type:
+    return list if isinstance(value, tuple) else type(value)
+
+
+def _plain_metadata(config: Config, found: object, before: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What the preprocessors left in ``clues_metadata``, as JSON can hold it; never what would keep the job out."""
+    if not isinstance(found, Mapping):
+        config.faults.report("item preprocessor", TypeError("put something else in clues_metadata's place"))
+        found = before
+    try:
+        cleaned = plain(found)
+        return {key: value for key, value in cleaned.items() if key not in own}
+    except Exception as error:  # noqa: BLE001 - user code
+        config.faults.report("item preprocessor", error, "its fields are left out")
+        return {}
