@@ -21,8 +21,9 @@ from typing import Any
 
 from clues.errors import DontPerform
 from clues.resque import registry as _registry
-from clues.resque.client import JobLike, Receipt, Resque
+from clues.resque.client import Resque
 from clues.resque.connect import RedisLike
+from clues.resque.enqueueing import JobLike, Receipt
 from clues.resque.failed import Failed
 from clues.resque.failure import FailureBackend, FailureEntry, RedisBackend
 

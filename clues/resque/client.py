@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from typing import Any
 
-from clues.attempt import METADATA, Attempt
 from clues.config import configure_from_environment
-from clues.errors import ConfigError, DecodeError, EncodeError, NoClassError, NoQueueError, UnknownJobError
+from clues.errors import ConfigError, DecodeError, EncodeError
 from clues.lifecycle import Lifecycle
-from clues.plain import plain
 from clues.resque import registry as jobs
 from clues.resque.connect import RedisLike, connect, default_url
+from clues.resque.enqueueing import Call, JobLike, Receipt, call_of, checked_call, definition_of, stamped
 from clues.resque.failed import Failed
-from clues.resque.failure import FailureBackend, RedisBackend
-from clues.resque.hooks import Hooks
-from clues.resque.job import Job
+from clues.resque.failure import FailureBackend, RedisBackend, checked_backends
+from clues.resque.inlining import perform_inline
 from clues.resque.keys import Keys
 from clues.resque.lease import Lease
 from clues.resque.queues import check_name
-from clues.resque.registry import JobDefinition, Registry
+from clues.resque.registry import Registry
 from clues.resque.store import Store, batched
-from clues.resque.wire import decode, encode, join, members
-
-JobLike = type | Callable[..., Any] | str
-"""A job class, a function under ``@resque.job``, or a wire name such as ``"Billing::Invoice"``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What enqueueing gives.
-
-    Attributes:
-        queue: where the job went.
-        event_hash: the job's hash, by which its events are found; None while clues is unconfigured.
-    """
-
-    queue: str
-    event_hash: str | None = None
+from clues.resque.wire import decode, encode
 
 
 class Resque:
@@ -85,7 +66,7 @@ class Resque:
         self.store = Store(connect(default_url(os.environ) if redis is None else redis), Keys(namespace))
         self.registry = registry or jobs.default
         self.lifecycle = lifecycle or Lifecycle()
-        self.failure_backends = _backends(failure_backends)
+        self.failure_backends = checked_backends(failure_backends)
         self._inline_always = inline
         self._inline_here: ContextVar[bool | None] = ContextVar("clues_resque_inline", default=None)
 
@@ -158,7 +139,7 @@ class Resque:
             self._inline_here.reset(token)
 
     def _enqueue(self, queue: str | None, job: JobLike, args: tuple[Any, ...]) -> Receipt | None:
-        call = self._call(queue, job, args)
+        call = call_of(self.registry, queue, job, args)
         if not call.vetoed():
             self._send([call])
             call.after()
@@ -166,7 +147,7 @@ class Resque:
         return None
 
     def _enqueue_batch(self, queue: str | None, batch: list[tuple[Any, ...]]) -> list[Receipt]:
-        calls = [self._call(queue, *_checked(given)) for given in batch]
+        calls = [call_of(self.registry, queue, *checked_call(given)) for given in batch]
         calls = [call for call in calls if not call.vetoed()]
         if calls:
             self._send(calls)
@@ -174,34 +155,12 @@ class Resque:
             call.after()
         return [call.receipt for call in calls]
 
-    def _call(self, queue: str | None, job: JobLike, args: tuple[Any, ...]) -> _Call:
-        definition = self._definition(job)
-        queue = definition.queue if queue is None else queue
-        if not definition.name:
-            msg = "Jobs must be given a class: its name is empty"
-            raise NoClassError(msg)
-        if not queue:
-            msg = (
-                f"Jobs must be placed onto a queue. No queue could be inferred for class {definition.name}: "
-                "give it one (queue = …), or use enqueue_to"
-            )
-            raise NoQueueError(msg)
-        return _Call(definition, check_name(queue), list(args))
-
-    def _definition(self, job: JobLike) -> JobDefinition:
-        if not isinstance(job, str):
-            return self.registry.definition_of(job)
-        try:
-            return replace(self.registry.find(job), name=job)
-        except UnknownJobError:  # another program's job: it has no hooks here, and its queue must be said
-            return JobDefinition(name=job, target=job, perform=_not_here, hooks=Hooks())
-
-    def _send(self, calls: list[_Call]) -> None:
+    def _send(self, calls: list[Call]) -> None:
         if self.inline:
             for call in calls:
                 call.prepare(self.lifecycle)
             for call in calls:
-                self._perform_inline(call)
+                perform_inline(self.lifecycle, call)
             return
         items: dict[str, list[bytes]] = {}
         for call in calls:
@@ -214,23 +173,6 @@ class Resque:
         for call in calls:
             self.lifecycle.enqueued(call.attempt)
 
-    def _perform_inline(self, call: _Call) -> None:
-        job = Job(call.queue, call.raw)
-        self.lifecycle.enqueued(call.attempt)
-        attempt = self.lifecycle.dequeued(call.queue, job.item)
-        with self.lifecycle.performing(attempt, call.queue, job.item):
-            try:
-                job.perform(call.definition)
-            except BaseException as error:  # noqa: BLE001 - it is raised below, once the job is over
-                failure = job.fail(call.definition, error)
-                raised: BaseException | None = error
-            else:
-                raised = None
-        if raised is not None:
-            self.lifecycle.failed(attempt, failure)
-            raise raised
-        self.lifecycle.perform_finished(attempt)
-
     # dequeueing
 
     def dequeue(self, job: JobLike, /, *args: Any) -> int | None:
@@ -242,7 +184,7 @@ class Resque:
         Returns:
             How many were removed; None if a before_dequeue hook vetoed.
         """
-        definition = self._definition(job)
+        definition = definition_of(self.registry, job)
         if not definition.hooks.run_before_dequeue(list(args)):
             return None
         queue = definition.queue
@@ -256,7 +198,7 @@ class Resque:
         Returns:
             How many were removed.
         """
-        name = self._definition(job).name
+        name = definition_of(self.registry, job).name
         wanted = encode(list(args)) if args else None
         matching: Counter[bytes] = Counter()
         for chunk in self.store.items_from_the_tail(queue):
@@ -278,7 +220,7 @@ class Resque:
             The queue's length.
         """
         queue = check_name(queue)
-        raw, attempt = _stamped(self.lifecycle, queue, dict(item)) if _is_job(item) else (encode(item), None)
+        raw, attempt = stamped(self.lifecycle, queue, dict(item)) if _is_job(item) else (encode(item), None)
         length = self.store.push(queue, raw)
         self.lifecycle.enqueued(attempt)
         return length
@@ -370,64 +312,6 @@ class Resque:
         return sum(self.store.failure_count(f"{prefix}{name}") for name in self.store.failure_lists())
 
 
-class _Call:
-    """One job on its way into a queue."""
-
-    def __init__(self, definition: JobDefinition, queue: str, args: list[Any]) -> None:
-        self.definition = definition
-        self.queue = queue
-        self.args = args
-        self.attempt: Attempt | None = None
-        self.raw = b""
-
-    def vetoed(self) -> bool:
-        return not self.definition.hooks.run_before_enqueue(self.args)
-
-    def prepare(self, lifecycle: Lifecycle) -> bytes:
-        item: dict[str, Any] = {"class": self.definition.name, "args": list(self.args)}
-        self.raw, self.attempt = _stamped(lifecycle, self.queue, item)
-        return self.raw
-
-    def after(self) -> None:
-        self.definition.hooks.run_after_enqueue(self.args)
-
-    @property
-    def receipt(self) -> Receipt:
-        return Receipt(self.queue, None if self.attempt is None else self.attempt.event_hash)
-
-
-def _not_here(*args: Any) -> None:  # noqa: ARG001 - any job's signature
-    msg = "this job is known by its name only; register it to perform it here"
-    raise UnknownJobError(msg)
-
-
-def _is_job(item: Any) -> bool:
-    return (
-        isinstance(item, dict)
-        and isinstance(item.get("class"), str)
-        and isinstance(item.get("args"), list | tuple | None)
-    )
-
-
-def _stamped(lifecycle: Lifecycle, queue: str, item: dict[str, Any]) -> tuple[bytes, Attempt | None]:
-    """The bytes of an item with its metadata, as the preprocessors left it.
-
-    Raises:
-        EncodeError: JSON can't hold what the caller gave. What a preprocessor does to an item keeps no job out.
-    """
-    raw = encode(item)
-    if item.get("args") is None:
-        item["args"] = []
-    attempt = lifecycle.stamp(queue, item)
-    if attempt is None and METADATA not in item:
-        return raw, None
-    try:
-        return encode(item), attempt
-    except EncodeError:
-        left = plain(item.get(METADATA))
-        return join(members(raw) | {METADATA: encode(left if isinstance(left, dict) else {})}), attempt
-
-
 def _matches(item: dict[str, Any], name: str, wanted: bytes | None) -> bool:
     if item.get("class") != name or wanted is None:
         return item.get("class") == name
@@ -446,24 +330,9 @@ def _read(raw: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _backends(
-    given: Iterable[RedisBackend | FailureBackend],
-) -> tuple[RedisBackend | FailureBackend, ...]:
-    found = tuple(given)
-    for backend in found:
-        known = isinstance(backend, str) and backend in {"redis", "redis_multi_queue"}
-        if not known and not hasattr(backend, "save"):
-            msg = f"failure_backends takes 'redis', 'redis_multi_queue' and objects with save(entry), not {backend!r}"
-            raise ConfigError(msg)
-    if {"redis", "redis_multi_queue"} <= {backend for backend in found if isinstance(backend, str)}:
-        msg = "failure_backends takes 'redis' or 'redis_multi_queue', not both: a failure has one place in Redis"
-        raise ConfigError(msg)
-    return found
-
-
-def _checked(given: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A call of `enqueue_many`: its job and its arguments."""
-    if isinstance(given, tuple | list) and given:
-        return given[0], tuple(given[1:])
-    msg = f"enqueue_many takes (job, *args) tuples, such as (PdfGeneration, 42), not {given!r:.100}"
-    raise ConfigError(msg)
+def _is_job(item: Any) -> bool:
+    return (
+        isinstance(item, dict)
+        and isinstance(item.get("class"), str)
+        and isinstance(item.get("args"), list | tuple | None)
+    )

@@ -6,10 +6,12 @@ import asyncio
 import base64
 import contextlib
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from clues.errors import ConfigError
 from clues.metadata import Failure, failure_of
 from clues.plain import plain
 from clues.resque import times
@@ -108,3 +110,23 @@ def additional(hook_error: BaseException, original: BaseException, job: str) -> 
         f"Original error that caused job failure was {hook.exception}: {first.exception}: {first.message}"
     )
     return Failure("RuntimeError", message, first.backtrace)
+
+
+def checked_backends(
+    given: Iterable[RedisBackend | FailureBackend],
+) -> tuple[RedisBackend | FailureBackend, ...]:
+    """The failure backends of a client.
+
+    Raises:
+        ConfigError: one of them is none, or they name two places in Redis.
+    """
+    found = tuple(given)
+    for backend in found:
+        known = isinstance(backend, str) and backend in {"redis", "redis_multi_queue"}
+        if not known and not hasattr(backend, "save"):
+            msg = f"failure_backends takes 'redis', 'redis_multi_queue' and objects with save(entry), not {backend!r}"
+            raise ConfigError(msg)
+    if {"redis", "redis_multi_queue"} <= {backend for backend in found if isinstance(backend, str)}:
+        msg = "failure_backends takes 'redis' or 'redis_multi_queue', not both: a failure has one place in Redis"
+        raise ConfigError(msg)
+    return found
