@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from clues.cli.options import Namespace, RedisUrl
+
 _EXAMPLE = """\
 Examples:
 
@@ -39,14 +41,8 @@ def enqueue(
         list[str] | None,
         typer.Option("--app", "-a", metavar="MODULE", help="Module of the application: its jobs, its initializer."),
     ] = None,
-    redis: Annotated[
-        str | None,
-        typer.Option("--redis", metavar="URL", help="Which Redis; the application's or REDIS_URL if left out."),
-    ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option("--namespace", metavar="NAME", help="What stands before every key; resque if left out."),
-    ] = None,
+    redis: RedisUrl = None,
+    namespace: Namespace = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as a JSON object.")] = False,
 ) -> None:
     """Put a job into its queue, and print the hash that its events carry."""

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from clues.cli.options import Namespace, RedisUrl
+
 _EXAMPLE = """\
 Examples:
 
@@ -44,14 +46,8 @@ def work(
         float,
         typer.Option("--interval", envvar="INTERVAL", help="Longest wait between two looks; 0 ends when all is empty."),
     ] = 5.0,
-    redis: Annotated[
-        str | None,
-        typer.Option("--redis", metavar="URL", help="Which Redis; the application's or REDIS_URL if left out."),
-    ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option("--namespace", metavar="NAME", help="What stands before every key; resque if left out."),
-    ] = None,
+    redis: RedisUrl = None,
+    namespace: Namespace = None,
 ) -> None:
     """Work queues until told to stop."""
     import os
