@@ -212,7 +212,7 @@ def _shown(value: Any) -> str:
         # Asked of the class: a proxy object would answer for any name, with a call over the network for instance.
         text = value.isoformat() if hasattr(kind, "isoformat") else None
         if not isinstance(text, str):
-            quiet = kind.__module__ in {"decimal", "uuid", "pathlib", "fractions", "ipaddress"}
+            quiet = kind.__module__.partition(".")[0] in {"decimal", "uuid", "pathlib", "fractions", "ipaddress"}
             text = str(value) if quiet else repr(value)
         return str.__str__(text)
     except Exception:  # noqa: BLE001 - users write __repr__
