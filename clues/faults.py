@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 
+from clues.forklock import ForkLock
 from clues.sanitize import for_log
 
 log = logging.getLogger("clues")
 
 _SHOWN = 300
 _LONGEST = 4096  # what redaction gets to see of a message
+_counting = ForkLock()  # one for all faults: they are rare
 
 
 class Faults:
@@ -41,12 +41,12 @@ class Faults:
     @property
     def counts(self) -> dict[str, int]:
         """How many faults each culprit has made in this process."""
-        with _lock():
+        with _counting.lock:
             return dict(self._counts)
 
     def report(self, culprit: str, error: BaseException, consequence: str = "the job goes on") -> None:
         """Count a fault, and say it unless the same culprit's was said within the interval."""
-        with _lock():
+        with _counting.lock:
             self._counts[culprit] += 1
             now = self._clock()
             if now < self._next_say.get(culprit, now):
@@ -71,23 +71,3 @@ def describe(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - users write __str__
         text = "<message can't be read>"
     return f"{type(error).__name__}: {for_log(text[:_LONGEST])[:_SHOWN]}" if text else type(error).__name__
-
-
-class _ForkSafeLock:
-    """One lock for all faults: they are rare. A forked child gets a new one, for the old may be held for ever.
-
-    Re-entrant, for a signal handler may come here while its own thread holds it.
-    """
-
-    lock = threading.RLock()
-
-    @classmethod
-    def renew(cls) -> None:
-        cls.lock = threading.RLock()
-
-
-def _lock() -> threading.RLock:
-    return _ForkSafeLock.lock
-
-
-os.register_at_fork(after_in_child=_ForkSafeLock.renew)

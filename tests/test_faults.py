@@ -90,7 +90,7 @@ def test_a_child_forked_while_a_thread_reports_can_report() -> None:
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with module._lock():
+        with module._counting.lock:
             held.set()
             release.wait(30)
 

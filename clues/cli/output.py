@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +14,9 @@ from typing import IO
 import typer
 from rich.console import Console
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, and those that turn the direction of text: data must not steer the reader's terminal."""
+from clues.sanitize import UNSAFE, one_line, spell_out
 
 _NOBODY_READS = {errno.EPIPE, errno.EIO}  # the latter where the terminal is gone
-
-_LAYOUT = re.compile("[\t\n]")
 
 
 def clean(text: object, *, lines: bool = False) -> str:
@@ -30,13 +26,12 @@ def clean(text: object, *, lines: bool = False) -> str:
         text: anything.
         lines: keep newlines and tabs.
     """
-    safe = _UNSAFE.sub(_spell_out, str(text))
-    return safe if lines else _LAYOUT.sub(_spell_out, safe)
+    return UNSAFE.sub(spell_out, str(text)) if lines else one_line(str(text))
 
 
 def clean_json(line: str) -> str:
     """A JSON line as a terminal may get it: the same value, control characters escaped in JSON's way."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def console(*, soft_wrap: bool = True) -> Console:
@@ -110,7 +105,3 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Rich would exit at once, with 1; the commands have something to tidy up."""
         raise BrokenPipeError
-
-
-def _spell_out(found: re.Match[str]) -> str:
-    return ascii(found[0])[1:-1]

@@ -26,6 +26,7 @@ from clues.demo.workers import Workers, worker_environment
 from clues.errors import DemoError
 from clues.event import Event, EventType
 from clues.resque import Resque
+from clues.resque.signals import stopping_on_signals
 
 _TICK = 0.1
 _TO_BOOT, _TO_DRAIN = 15.0, 10.0
@@ -126,7 +127,7 @@ class Session:
             RedisServerError: there is no Redis server that starts.
             DemoError: the workers, or Redis, die.
         """
-        with self._stopping_on_signals(), _telling_of_redis():
+        with stopping_on_signals(self._note_signal, _STOP), _telling_of_redis():
             with EmbeddedRedis() as redis, Follower(self._events) as follower:
                 environ = worker_environment(os.environ, redis=redis.url, events=self._events)
                 clues.configure(item_preprocessor=add_customer, environ=environ)
@@ -210,19 +211,9 @@ class Session:
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
-    @contextmanager
-    def _stopping_on_signals(self) -> Iterator[None]:
+    def _note_signal(self, _name: str) -> None:
         """Note that it is time to stop. A second Ctrl-C changes nothing: stopping takes two seconds at most."""
-
-        def note(*_: object) -> None:
-            self._stopped = True
-
-        before = {number: signal.signal(number, note) for number in _STOP}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._stopped = True
 
 
 @contextmanager

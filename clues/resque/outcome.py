@@ -50,9 +50,8 @@ def commit(  # noqa: PLR0913 - all that makes an outcome
 
 def _store_failure(client: Resque, worker_id: str, entry: FailureEntry, *, count: bool, lease: bytes) -> bool:
     finish, keys = client.store.finish, client.store.keys
-    if (
-        "redis_multi_queue" in client.failure_backends
-    ):  # a list for each queue, and the set of lists (redis_multi_queue.rb)
+    if "redis_multi_queue" in client.failure_backends:
+        # A list for each queue, and the set of lists (redis_multi_queue.rb).
         place = {"failed_list": keys.failed_of(entry.queue), "failed_queue": f"{entry.queue}_failed"}
         return finish(worker_id, failed=True, entry=entry.encode(), **place, count=count, lease=lease)
     kept = entry.encode() if "redis" in client.failure_backends else b""

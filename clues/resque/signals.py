@@ -7,7 +7,7 @@ import math
 import os
 import select
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -53,13 +53,13 @@ class WakeUp:
 
 
 @contextmanager
-def stopping_on_signals(stop: Callable[[str], None]) -> Iterator[None]:
-    """Call `stop` with the signal's name on TERM, INT and QUIT within this block; in the main thread only."""
+def stopping_on_signals(stop: Callable[[str], None], numbers: Iterable[signal.Signals] = STOP) -> Iterator[None]:
+    """Call `stop` with the signal's name on TERM, INT and QUIT, or others, in this block; in the main thread only."""
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
         stop(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, handle) for number in STOP}
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

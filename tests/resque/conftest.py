@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clues.demo.redis_server import free_port
 from tests.redis_server import binary
 from tests.requirements import lacking
 
@@ -44,9 +45,7 @@ _HIGHEST = 55_535
 def _free_port() -> int:
     port = _HIGHEST + 1
     while port > _HIGHEST:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
     return port
 
 

@@ -1,4 +1,4 @@
-"""A lock for publishers, which live on in forked children."""
+"""A lock for what lives on in forked children."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import weakref
 class ForkLock:
     """Holds a re-entrant lock; a forked child gets a new one, for the old may be held for ever.
 
-    Re-entrant, because a signal handler may publish while its own thread is publishing.
+    Re-entrant, because a signal handler may come here while its own thread holds it.
 
     Attributes:
         lock: the lock of this process.
