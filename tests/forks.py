@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 
 def fork(act: Callable[[], object]) -> int:
@@ -33,3 +35,23 @@ def exit_code(pid: int) -> int:
 def forked(act: Callable[[], object]) -> int:
     """Run something in a forked child to its end; 0 if it did not raise."""
     return exit_code(fork(act))
+
+
+@contextmanager
+def held_elsewhere(lock: AbstractContextManager[object]) -> Iterator[None]:
+    """Have another thread hold a lock throughout the block, so that a child forked in it inherits it held."""
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            release.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(30)
+    try:
+        yield
+    finally:
+        release.set()
+        thread.join()

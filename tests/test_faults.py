@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from clues import faults as module
 from clues.faults import Faults, describe, say
-from tests.forks import forked
+from tests.forks import forked, held_elsewhere
 from tests.stories import Clock
 
 
@@ -87,27 +86,14 @@ def test_a_report_from_a_signal_handler_in_the_middle_of_a_report_does_not_hang(
 
 def test_a_child_forked_while_a_thread_reports_can_report() -> None:
     """The child's lock is free, whoever held the parent's."""
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with module._counting.lock:
-            held.set()
-            release.wait(30)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait(30)
 
     def child() -> None:
         faults = Faults()
         faults.report("Broken", ValueError("in the child"))
         assert faults.counts == {"Broken": 1}
 
-    try:
+    with held_elsewhere(module._counting.lock):
         assert forked(child) == 0
-    finally:
-        release.set()
-        thread.join()
 
 
 def test_describe_survives_any_error() -> None:

@@ -22,7 +22,7 @@ from clues.errors import ConfigError
 from clues.event import Event, EventType
 from clues.logging import JobFormatter
 from clues.publishers import LogPublisher
-from tests.forks import forked
+from tests.forks import forked, held_elsewhere
 from tests.stories import Stage, live
 from tests.waiting import wait_for
 
@@ -333,26 +333,13 @@ def test_a_descriptor_that_became_anothers_is_not_touched(log: LogPublisher, pat
 
 def test_a_child_forked_while_a_thread_writes_can_write(log: LogPublisher, path: Path) -> None:
     """The child's lock is free, whoever held the parent's."""
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with log._sink._using.lock:  # type: ignore[attr-defined]
-            held.set()
-            release.wait(30)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait(30)
 
     def child() -> None:
         log.publish(an_event(1))
         log.close()
 
-    try:
+    with held_elsewhere(log._sink._using.lock):  # type: ignore[attr-defined]
         assert forked(child) == 0
-    finally:
-        release.set()
-        thread.join()
     assert numbers(path) == [1]
 
 
