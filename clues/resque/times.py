@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
+
+_ZONES = {
+    "UTC": 0,
+    "GMT": 0,
+    "WET": 0,
+    "BST": 1,
+    "WEST": 1,
+    "CET": 1,
+    "CEST": 2,
+    "EET": 2,
+    "EEST": 3,
+    "MSK": 3,
+    "JST": 9,
+}
+_ZONES |= {"EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
+"""Hours from UTC of zones that other hosts may write; this host's own come first, for the names are ambiguous."""
 
 
 def run_at(now: float) -> str:
@@ -38,6 +54,31 @@ def parse_heartbeat(text: str) -> float | None:
         except (ValueError, OverflowError):
             continue
     return None
+
+
+def parse_failed_at(text: str) -> float | None:
+    """Read when a job failed, or was retried; None if it is no time.
+
+    Ruby's multi-queue backend writes no zone, others may write ISO: what has no zone, or an unknown one, is local.
+    """
+    day, _, rest = text.strip().partition(" ")
+    clock, _, zone = rest.partition(" ")
+    try:
+        local = datetime.strptime(f"{day} {clock}", "%Y/%m/%d %H:%M:%S")  # noqa: DTZ007 - the zone follows
+        return _in_zone(local, zone)
+    except (ValueError, OverflowError):
+        return parse_heartbeat(text)
+
+
+def _in_zone(local: datetime, zone: str) -> float:
+    if zone in time.tzname:
+        is_dst = int(zone != time.tzname[0])  # the hour that comes twice a year is told by its zone's name
+        return time.mktime((*local.timetuple()[:8], is_dst))
+    if zone in _ZONES:
+        return local.replace(tzinfo=timezone(timedelta(hours=_ZONES[zone]))).timestamp()
+    if zone[:1] in {"+", "-"}:  # many zones have no letters
+        return datetime.strptime(f"{local.isoformat()} {zone:0<5}", "%Y-%m-%dT%H:%M:%S %z").timestamp()
+    return local.timestamp()
 
 
 def _read_started(text: str) -> datetime:

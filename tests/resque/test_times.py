@@ -78,3 +78,41 @@ def test_a_heartbeat_without_an_offset_is_local(zone: Callable[[str], None]) -> 
 def test_what_is_no_time_is_none(text: str) -> None:
     """Rubbish in the heartbeats never raises."""
     assert times.parse_heartbeat(text) is None
+
+
+@pytest.mark.parametrize("name", ["UTC", "America/New_York", "Asia/Kolkata", "America/Sao_Paulo", "Asia/Kathmandu"])
+def test_what_we_write_of_a_failure_is_read_again(zone: Callable[[str], None], name: str) -> None:
+    """In every zone, and in the hour that comes twice when summer ends in New York."""
+    zone(name)
+    for at in (int(NOW), 1793511000.0, 1793514600.0, NOW // 1 - 150 * 86400):
+        assert times.parse_failed_at(times.failed_at(at)) == at
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026/11/20 10:19:39 EST",
+        "2026/11/20 15:19:39 UTC",
+        "2026/11/20 16:19:39 CET",
+        "2026/11/20 12:19:39 -03",
+        "2026/11/20 21:04:39 +0545",
+        "2026/11/20 20:49:39",
+        "2026/11/20 20:49:39 XYZ",
+        "2026-11-20T15:19:39Z",
+        "2026-11-20 20:49:39",
+        " 2026/11/20 20:49:39 IST ",
+    ],
+)
+def test_other_hosts_failures(zone: Callable[[str], None], text: str) -> None:
+    """Other zones are known by their names or digits; without one it is ours."""
+    zone("Asia/Kolkata")
+    assert times.parse_failed_at(text) == int(NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "2026/13/01 00:00:00 UTC", "2026/11/20", "9999/99/99 99:99:99 +x", "0001/01/01 00:00:00 UTC"],
+)
+def test_no_failures_time(text: str) -> None:
+    """What can't be read is None, or at least a number; it never raises."""
+    assert isinstance(times.parse_failed_at(text), float | None)
