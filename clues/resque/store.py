@@ -54,6 +54,44 @@ class Taken:
     paused: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who is known to work, as it was at one moment.
+
+    Attributes:
+        now: the server's clock, in epoch seconds.
+        ids: the registered workers, sorted.
+        heartbeats: when workers last beat, as they wrote it, by id.
+        trees: what the workers of trees tell of themselves, as JSON, by id.
+    """
+
+    now: float
+    ids: Sequence[str]
+    heartbeats: Mapping[str, str]
+    trees: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What Redis holds of one worker.
+
+    Attributes:
+        lease: of the job that it works on, or None.
+        further: items that it has taken beside that one.
+        token: what its key that runs out holds, or None if that is not there.
+        started: when it started, as it wrote it.
+        processed: jobs that it has ended.
+        failed: those of them that failed.
+    """
+
+    lease: bytes | None
+    further: int
+    token: bytes | None
+    started: str | None
+    processed: int
+    failed: int
+
+
 class Store:
     """The job system's data in one Redis, under one namespace.
 
@@ -154,6 +192,39 @@ class Store:
         pipe.srem(self.keys.queues, _bytes(queue))
         pipe.delete(_bytes(self.keys.queue(queue)))
         return list(pipe.execute()[0])
+
+    def waiting(self, queues: Sequence[str]) -> list[tuple[int | None, bytes | None]]:
+        """How many items wait in each of these queues, and the first one; None, None for a key that is no list."""
+        pipe = self.client.pipeline(transaction=False)
+        for queue in queues:
+            pipe.llen(_bytes(self.keys.queue(queue)))
+            pipe.lindex(_bytes(self.keys.queue(queue)), 0)
+        found = [_unless_wrong_type(reply) for reply in pipe.execute(raise_on_error=False)]
+        return list(zip(found[::2], found[1::2], strict=True))
+
+    def pause_all(self) -> None:
+        """Pause all workers."""
+        self.client.set(self.keys.pause_all, b"true")
+
+    def resume_all(self) -> bool:
+        """End the pause of all workers; gives whether there was that key."""
+        return bool(self.client.delete(self.keys.pause_all))
+
+    def pause_queues(self, queues: Sequence[str]) -> int:
+        """Pause these queues; gives how many of them were not paused before."""
+        return int(self.client.sadd(self.keys.paused_queues, *_all_bytes(queues)))
+
+    def resume_queues(self, queues: Sequence[str]) -> int:
+        """End the pause of these queues; gives how many of them were paused."""
+        return int(self.client.srem(self.keys.paused_queues, *_all_bytes(queues)))
+
+    def pauses(self) -> tuple[bytes, list[str]]:
+        """What the key that pauses all workers holds, empty where there is none, and the paused queues, sorted."""
+        pipe = self.client.pipeline(transaction=False)
+        pipe.get(self.keys.pause_all)
+        pipe.smembers(self.keys.paused_queues)
+        everything, queues = pipe.execute()
+        return everything or b"", [_text(name) for name in sorted(queues)]
 
     # taking and ending a job
 
@@ -286,6 +357,36 @@ class Store:
         seconds, micro = self.client.time()
         return int(seconds) + int(micro) / 1_000_000
 
+    def roster(self) -> Roster:
+        """Who is known to work, in one round trip."""
+        pipe = self.client.pipeline(transaction=False)
+        pipe.time()
+        pipe.smembers(self.keys.workers)
+        pipe.hgetall(self.keys.heartbeats)
+        pipe.hgetall(self.keys.trees)
+        (seconds, micro), ids, *hashes = pipe.execute()
+        heartbeats, trees = ({_text(key): _text(value) for key, value in found.items()} for found in hashes)
+        return Roster(int(seconds) + int(micro) / 1_000_000, sorted(map(_text, ids)), heartbeats, trees)
+
+    def standings(self, worker_ids: Sequence[str]) -> list[Standing]:
+        """What Redis holds of each of these workers, in one round trip."""
+        if not worker_ids:
+            return []
+        pipe = self.client.pipeline(transaction=False)
+        for name in (self.keys.worker, self.keys.worker_heartbeat, self.keys.worker_started):
+            pipe.mget(_all_bytes(map(name, worker_ids)))
+        for stat in ("processed", "failed"):
+            pipe.mget(_all_bytes(self.keys.stat_of(stat, worker_id) for worker_id in worker_ids))
+        for worker_id in worker_ids:
+            pipe.llen(_bytes(self.keys.worker_batch(worker_id)))
+        leases, tokens, starts, processed, failed, *further = pipe.execute()
+        return [
+            Standing(lease, more, token, None if started is None else _text(started), int(done or 0), int(bad or 0))
+            for lease, more, token, started, done, bad in zip(
+                leases, further, tokens, starts, processed, failed, strict=True
+            )
+        ]
+
     # failures
 
     def failure_count(self, key: str) -> int:
@@ -328,6 +429,18 @@ class Store:
         """Remove a list of failures."""
         self.client.delete(_bytes(key))
 
+    def find_failure(self, key: str, entry: bytes) -> int | None:
+        """Where a failure with exactly these bytes stands, if it does."""
+        found = self.client.lpos(_bytes(key), entry)
+        return None if found is None else int(found)
+
+    def drop_failures(self, key: str) -> int:
+        """Remove a list of failures; gives how many it held."""
+        pipe = self.client.pipeline(transaction=True)
+        pipe.llen(_bytes(key))
+        pipe.unlink(_bytes(key))
+        return int(pipe.execute()[0])
+
     # stats
 
     def stat(self, name: str) -> int:
@@ -366,6 +479,19 @@ def _bytes(text: str) -> bytes:
 
 def _all_bytes(texts: Iterable[str]) -> list[bytes]:
     return [_bytes(text) for text in texts]
+
+
+def _unless_wrong_type(reply: Any) -> Any:
+    """A reply of a pipeline, None where another program keeps something else under the key.
+
+    Raises:
+        ResponseError: the reply is any other error.
+    """
+    if not isinstance(reply, Exception):
+        return reply
+    if str(reply).startswith("WRONGTYPE"):
+        return None
+    raise reply
 
 
 def _one(found: Any) -> bytes | None:
