@@ -26,12 +26,14 @@ from clues.resque.connect import RedisLike
 from clues.resque.enqueueing import JobLike, Receipt
 from clues.resque.failed import Failed
 from clues.resque.failure import FailureBackend, FailureEntry, RedisBackend
+from clues.resque.pausing import Paused
 
 __all__ = [
     "DontPerform",
     "Failed",
     "FailureBackend",
     "FailureEntry",
+    "Paused",
     "Receipt",
     "Resque",
     "client",
@@ -45,11 +47,14 @@ __all__ = [
     "info",
     "inline",
     "job",
+    "pause",
+    "paused",
     "peek",
     "pop",
     "push",
     "queues",
     "remove_queue",
+    "resume",
     "size",
     "stat",
     "workers",
@@ -143,6 +148,21 @@ def queues() -> list[str]:
 def remove_queue(queue: str) -> int:
     """`Resque.remove_queue` on the process-wide client."""
     return client().remove_queue(queue)
+
+
+def pause(*queues: str) -> Paused:
+    """`Resque.pause` on the process-wide client."""
+    return client().pause(*queues)
+
+
+def resume(*queues: str) -> Paused:
+    """`Resque.resume` on the process-wide client."""
+    return client().resume(*queues)
+
+
+def paused() -> Paused:
+    """`Resque.paused` on the process-wide client."""
+    return client().paused()
 
 
 def workers() -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from clues.config import configure_from_environment
 from clues.errors import ConfigError, DecodeError, EncodeError
 from clues.lifecycle import Lifecycle
+from clues.resque import pausing
 from clues.resque import registry as jobs
 from clues.resque.connect import RedisLike, connect, default_url
 from clues.resque.enqueueing import Call, JobLike, Receipt, call_of, checked_call, definition_of, stamped
@@ -262,6 +263,31 @@ class Resque:
             left -= len(chunk)
             removed += self._destroyed(queue, chunk)
         return removed + self._destroyed(queue, self.store.remove_queue(queue))
+
+    def pause(self, *queues: str) -> pausing.Paused:
+        """Let workers take no more jobs from these queues; without any, all workers no more jobs at all.
+
+        Running jobs go on. Ruby's workers obey the pause of all, not that of single queues.
+
+        Returns:
+            What is paused now.
+
+        Raises:
+            QueueNameError: a name that Resque's keys can't hold.
+        """
+        return pausing.pause(self.store, *queues)
+
+    def resume(self, *queues: str) -> pausing.Paused:
+        """End the pause of these queues; without any, that of all workers, while single queues stay paused.
+
+        Returns:
+            What is still paused.
+        """
+        return pausing.resume(self.store, *queues)
+
+    def paused(self) -> pausing.Paused:
+        """What is paused: true if anything is."""
+        return pausing.paused(self.store)
 
     def _destroyed(self, queue: str, raws: list[bytes]) -> int:
         for raw in raws:
