@@ -130,3 +130,29 @@ class RedisUnavailableError(CluesError):
 
 class DemoError(CluesError):
     """The demo's workers, or its Redis, have died."""
+
+
+class Interrupt(BaseException):
+    """Raised in a job's own code from outside; no ``Exception``, so that a job's ``except Exception`` lets it pass."""
+
+
+class TermException(Interrupt):  # noqa: N818 - Resque's own name (Resque::TermException)
+    """The job's worker is being stopped, or was told to kill its jobs; finish in a moment, or be killed."""
+
+    def __init__(self, message: str = "SIGTERM") -> None:
+        super().__init__(message)
+
+
+class JobTimeout(Interrupt):  # noqa: N818 - it is raised like TermException
+    """The job ran longer than its class's ``timeout``."""
+
+    def __init__(self, message: str = "the job ran longer than its timeout") -> None:
+        super().__init__(message)
+
+
+class WorkerIdError(CluesError):
+    """Another process that lives works under this worker's id, as containers with one host name and pid 1 may."""
+
+
+class MouldError(CluesError):
+    """The process that loads the application could not start."""

@@ -17,11 +17,13 @@ import functools
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from clues.attempt import Attempt, event_of, metadata_in, recognise
 from clues.config import Config, Settings, default
+from clues.errors import Interrupt
 from clues.event import Event, EventType, json_encoder
 from clues.metadata import Failure, read_hash
 from clues.plugs import Item, name_of
@@ -121,33 +123,42 @@ class Lifecycle:
         if attempt is not None:
             self._publish(config, event_of(config, attempt, EventType.PERFORM_STARTED, config.clock()))
 
-    @_hook
-    def perform_finished(self, config: Config, attempt: Attempt | None) -> None:
+    def perform_finished(self, attempt: Attempt | None) -> None:
         """The job has ended well, and that is committed."""
-        if attempt is not None and not attempt.ended:
-            self._end(config, attempt, EventType.PERFORM_FINISHED, {})
+        self.publish(self.outcome(attempt))
+
+    def failed(
+        self, attempt: Attempt | None, failure: Failure, *, reason: str | None = None, reporter: str = "worker"
+    ) -> None:
+        """The job has failed, and that is committed; the arguments are those of `outcome`."""
+        self.publish(self.outcome(attempt, failure, reason=reason, reporter=reporter))
 
     @_hook
-    def failed(
+    def outcome(
         self,
         config: Config,
         attempt: Attempt | None,
-        failure: Failure,
+        failure: Failure | None = None,
         *,
         reason: str | None = None,
         reporter: str = "worker",
-    ) -> None:
-        """The job has failed, and that is committed.
+    ) -> Event | None:
+        """The event that ends an attempt, to be given to `publish` once that is committed.
 
         Args:
-            attempt: the attempt that failed.
-            failure: what was raised.
+            attempt: the attempt that has ended.
+            failure: what was raised; None if it ended well.
             reason: where the job did not fail by itself: ``killed:SIGKILL``, ``exit:3``, ``lost``, ``timeout``,
                 ``shutdown``.
             reporter: who found out, when there is a reason: ``worker``, ``master``, ``pruner``, ``adapter``.
+
+        Returns:
+            The event; None without an attempt, or where it had its outcome before.
         """
         if attempt is None or attempt.ended:
-            return
+            return None
+        if failure is None:
+            return self._ending(config, attempt, EventType.PERFORM_FINISHED, {})
         message, message_cut = config.sanitizer.message(failure.message)
         backtrace, backtrace_cut = config.sanitizer.backtrace(failure.backtrace)
         told = {
@@ -158,7 +169,18 @@ class Lifecycle:
         if reason is not None:
             told |= {"_reason": reason, "_reporter": reporter}
         attempt.cut += ["_message"] * message_cut + ["_backtrace"] * backtrace_cut
-        self._end(config, attempt, EventType.FAILED, told)
+        return self._ending(config, attempt, EventType.FAILED, told)
+
+    @_hook
+    def publish(self, config: Config, event: Event | None) -> None:
+        """Publish what `outcome` gave."""
+        if event is not None:
+            self._publish(config, event)
+
+    @_hook
+    def retell(self, config: Config, line: bytes) -> None:
+        """Publish an event by its standard line: whoever should have has died. Readers know it by its ``_event_id``."""
+        self._publish(config, replace(Event.from_line(line), marshaller=config.marshaller))
 
     @_hook
     def destroyed(self, config: Config, queue: str, item: Mapping[str, Any]) -> None:
@@ -189,7 +211,8 @@ class Lifecycle:
         """Leave the trace context that `activate` entered."""
         manager.__exit__(kind, error, trace)
 
-    def _end(self, config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any]) -> None:
+    @staticmethod
+    def _ending(config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any]) -> Event:
         attempt.ended = True
         if attempt.elapsed is not None:
             told = {"_time_to_perform": attempt.elapsed, **told}
@@ -198,7 +221,7 @@ class Lifecycle:
             spent = len(json_encoder()(attempt.carried)) if attempt.carried else 0
             written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
             attempt.cut += ["metadata"] * (written_cut and "metadata" not in attempt.cut)
-        self._publish(config, event_of(config, attempt, event_type, config.clock(), {**told, **written}))
+        return event_of(config, attempt, event_type, config.clock(), {**told, **written})
 
     def _publish(self, config: Config, event: Event) -> None:
         if _here.publishing:
@@ -208,7 +231,7 @@ class Lifecycle:
         _here.publishing = True
         try:
             config.publisher.publish(event)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupt):  # meant for the job's code that enqueues
             raise
         except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
             config.faults.report(name_of(config.publisher), error, "the event is lost to it, the job goes on")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Self
 from urllib.parse import SplitResult
 
-from clues.errors import ConfigError
+from clues.errors import ConfigError, Interrupt
 from clues.event import Event, Publisher, Sample
 from clues.faults import Faults
 from clues.plugs import PublisherLike, as_publisher, name_of
@@ -53,7 +53,7 @@ class CompositePublisher:
         for child in self.children:
             try:
                 child.publish(event)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Interrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
                 self.faults.report(name_of(child), error, "the event is lost to it, the others get it")

@@ -1,48 +1,100 @@
-"""A worker's heartbeat: Resque's ``workers:heartbeat``, written by a thread of the worker's process."""
+"""Heartbeats: Resque's ``workers:heartbeat``, and a key for each worker that runs out when nobody beats for it.
+
+One thread beats for all workers of a tree, in its master, so a job that keeps its own process busy does them no harm.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Iterable
 
 from clues.resque import times
-from clues.resque.store import TROUBLE, Store
+from clues.resque.store import TROUBLE, Registration, Store
 
 log = logging.getLogger("clues.resque")
 
-INTERVAL = 60.0
-"""Seconds between two beats (resque ``resque.rb``)."""
+INTERVAL = 2.0
+"""Seconds between two beats (resque_worker_heartbeat's HEARTBEAT_INTERVAL_SECONDS)."""
+
+BEATS_BEFORE_DEAD = 25
+"""Beats that a worker misses before it is taken for dead (resque_worker_heartbeat's HEARTBEATS_BEFORE_DEAD)."""
 
 
 class Heartbeat:
-    """Beats from `start` to `stop`, by the server's clock. Whatever Redis raises is no reason to end."""
+    """Registers workers and beats for them from `start` to `stop`, by the server's clock.
 
-    def __init__(self, store: Store, worker_id: str, interval: float = INTERVAL) -> None:
+    Whatever Redis raises at a beat is no reason to end: the next one makes the workers known again.
+    """
+
+    def __init__(
+        self, store: Store, interval: float = INTERVAL, *, on_stranger: Callable[[], None] = lambda: None
+    ) -> None:
         """Prepare the thread.
 
         Args:
             store: where to.
-            worker_id: whose.
-            interval: seconds.
+            interval: seconds between beats.
+            on_stranger: called when another living process has come to work under an id of ours.
         """
         self._store = store
-        self._worker_id = worker_id
         self._interval = interval
+        self._on_stranger = on_stranger
+        self._known: dict[str, Registration] = {}
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="clues-heartbeat", daemon=True)
+        self._thread: threading.Thread | None = None
+
+    def register(self, known: Registration) -> bool:
+        """Make a worker known, and beat for it from now on; gives False if another process that lives has its id.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses.
+        """
+        if not self._store.register(known, times.heartbeat(self._store.time())):
+            return False
+        with self._lock:
+            self._known[known.worker_id] = known
+        return True
+
+    def update(self, some: Iterable[Registration]) -> None:
+        """What is known of workers has changed; the next beat tells it."""
+        with self._lock:
+            for known in some:
+                if known.worker_id in self._known:
+                    self._known[known.worker_id] = known
+
+    def unregister(self, worker_id: str) -> bool:
+        """Beat no more for a worker, and forget it; gives whether it could be: not while it holds a job.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses.
+        """
+        with self._lock:
+            known = self._known.pop(worker_id, None)
+        return self._store.unregister(worker_id, token=known.token if known else "")
 
     def beat(self) -> None:
-        """Beat once."""
-        self._store.beat(self._worker_id, times.heartbeat(self._store.time()))
+        """Beat once for all.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses.
+        """
+        with self._lock:
+            known = list(self._known.values())
+        if known and self._store.beat(known, times.heartbeat(self._store.time())):
+            log.error("another process works under the id %s; this one stops", known[0].worker_id)
+            self._on_stranger()
 
     def start(self) -> None:
-        """Beat from the thread, for the first time after the interval: registering was a beat too."""
+        """Beat from a thread, for the first time after the interval: registering was a beat too."""
+        self._thread = threading.Thread(target=self._run, name="clues-heartbeat", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread."""
         self._stopping.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
@@ -50,4 +102,4 @@ class Heartbeat:
             try:
                 self.beat()
             except TROUBLE as error:
-                log.warning("heartbeat of %s not written: %s", self._worker_id, error)
+                log.warning("heartbeat not written: %s", error)

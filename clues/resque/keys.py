@@ -16,10 +16,12 @@ class Keys:
         "heartbeats",
         "namespace",
         "pause_all",
+        "paused_queues",
         "prefix",
         "prune_lock",
         "queue_prefix",
         "queues",
+        "trees",
         "workers",
     )
 
@@ -32,6 +34,8 @@ class Keys:
         self.heartbeats = f"{prefix}workers:heartbeat"
         self.prune_lock = f"{prefix}pruning_dead_workers_in_progress"
         self.pause_all = f"{prefix}pause-all-workers"
+        self.paused_queues = f"{prefix}paused-queues"
+        self.trees = f"{prefix}workers:tree"
         self.failed = f"{prefix}failed"
         self.failed_queues = f"{prefix}failed_queues"
 
@@ -49,6 +53,24 @@ class Keys:
     def worker_started(self, worker_id: str) -> str:
         """Name the string that holds when a worker started."""
         return f"{self.prefix}worker:{worker_id}:started"
+
+    def worker_heartbeat(self, worker_id: str) -> str:
+        """Name the key that runs out when a worker is dead.
+
+        A tree's first worker has the very key of resque_worker_heartbeat, ``worker:<host>:<pid>:heartbeat``; the others
+        append what tells their ids apart, ``,~<slot>.<thread>``.
+        """
+        host, pid, queues = (*worker_id.split(":", 2), "", "")[:3]
+        _, mark, place = queues.rpartition(",~")
+        return f"{self.prefix}worker:{host}:{pid}:heartbeat{mark}{place if mark else ''}"
+
+    def worker_batch(self, worker_id: str) -> str:
+        """Name the list of further items that a worker has taken together with the one of its lease."""
+        return f"{self.prefix}worker:{worker_id}:batch"
+
+    def worker_ended(self, worker_id: str) -> str:
+        """Name the string that holds a worker's latest committed outcomes until its next job, lest they go untold."""
+        return f"{self.prefix}worker:{worker_id}:ended"
 
     def stat(self, name: str) -> str:
         """Name a total, ``processed`` or ``failed``."""

@@ -1,61 +1,95 @@
-"""Committing how a job ended: one step in Redis, then the other failure backends."""
+"""Committing how jobs ended: one step in Redis, then the other failure backends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from clues.event import Event
 from clues.faults import Faults
-from clues.metadata import Failure
 from clues.resque.client import Resque
 from clues.resque.failure import FailureEntry
 from clues.resque.job import Job
+from clues.resque.scoreboard import Outcome
+from clues.resque.store import Ending
 
 _faults = Faults()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job, how it ended, and the event that tells of it, if there is one."""
+
+    job: Job
+    outcome: Outcome
+    event: Event | None = None
 
 
 def commit(  # noqa: PLR0913 - all that makes an outcome
     client: Resque,
     worker_id: str,
-    job: Job,
-    failure: Failure | None,
+    ended: Sequence[Ended],
     *,
-    at: float,
+    seq: int = 0,
     count: bool = True,
     lease: bytes = b"",
+    run_at: str = "",
     already: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Remove the lease, count, and store the failure.
+    """Remove the lease, count, and store the failures; the outcomes stay in Redis until the worker's next job.
 
     Args:
         client: the Redis, and the failure backends.
         worker_id: who holds the lease.
-        job: the job that ended.
-        failure: why it failed; None if it went well.
-        at: when, in epoch seconds.
-        count: whether stats go up.
+        ended: the jobs that ended, all from one queue, in the order in which they were taken.
+        seq: the number of this commit among the worker's.
+        count: whether stats go up; not for jobs of dead workers (resque ``worker.rb``).
         lease: the lease as it was read, where it may have changed meanwhile.
+        run_at: when the rest of a batch was taken.
         already: where the lease is gone, tells whether an earlier call of this, whose reply was lost, removed it.
 
     Returns:
-        Whether this decided the outcome: False if somebody else had removed the lease.
+        Whether this decided the outcomes: False if somebody else had removed the lease.
     """
-    if failure is None:
-        return client.store.finish(worker_id, count=count, lease=lease) or already()
-    entry = FailureEntry(at, job.raw, failure, worker_id, job.queue)
-    decided = _store_failure(client, worker_id, entry, count=count, lease=lease) or already()
+    queue = ended[0].job.queue
+    failures = [
+        FailureEntry(one.outcome.at, one.job.raw, one.outcome.failure, worker_id, queue)
+        for one in ended
+        if one.outcome.failure is not None
+    ]
+    multi_queue = "redis_multi_queue" in client.failure_backends
+    ending = Ending(
+        ended=len(ended),
+        processed=len(ended) if count else 0,
+        failed=sum(one.outcome.failure is not None and one.outcome.counted for one in ended) if count else 0,
+        entries=[entry.encode() for entry in failures] if multi_queue or "redis" in client.failure_backends else (),
+        # A list for each queue, and the set of lists (redis_multi_queue.rb).
+        failed_list=client.store.keys.failed_of(queue) if multi_queue else "",
+        failed_queue=f"{queue}_failed" if multi_queue else "",
+        outcomes=_text(seq, ended),
+        lease=lease,
+        queue=queue,
+        run_at=run_at,
+    )
+    decided = client.store.finish(worker_id, ending) or already()
     if decided:
-        _tell_others(client, entry)
+        for entry in failures:
+            _tell_others(client, entry)
     return decided
 
 
-def _store_failure(client: Resque, worker_id: str, entry: FailureEntry, *, count: bool, lease: bytes) -> bool:
-    finish, keys = client.store.finish, client.store.keys
-    if "redis_multi_queue" in client.failure_backends:
-        # A list for each queue, and the set of lists (redis_multi_queue.rb).
-        place = {"failed_list": keys.failed_of(entry.queue), "failed_queue": f"{entry.queue}_failed"}
-        return finish(worker_id, failed=True, entry=entry.encode(), **place, count=count, lease=lease)
-    kept = entry.encode() if "redis" in client.failure_backends else b""
-    return finish(worker_id, failed=True, entry=kept, count=count, lease=lease)
+def is_committed(client: Resque, worker_id: str, seq: int) -> bool:
+    """Whether Redis holds the outcomes of this commit: it was done, whatever became of its reply."""
+    return client.store.outcomes(worker_id).partition(b"\n")[0] == b"%d" % seq
+
+
+def untold(client: Resque, worker_id: str) -> list[bytes]:
+    """The events of a dead worker's latest commit, as standard lines: it may have died before it published them."""
+    return [line for line in client.store.outcomes(worker_id).split(b"\n")[1:] if line]
+
+
+def _text(seq: int, ended: Sequence[Ended]) -> bytes:
+    return b"\n".join([b"%d" % seq, *(one.outcome.line for one in ended)])
 
 
 def _tell_others(client: Resque, entry: FailureEntry) -> None:

@@ -14,7 +14,8 @@ from clues.resque.client import Resque
 from clues.resque.failure import DIRTY_EXIT
 from clues.resque.job import Job
 from clues.resque.lease import Lease
-from clues.resque.outcome import commit
+from clues.resque.outcome import Ended, commit, untold
+from clues.resque.scoreboard import Outcome
 from clues.resque.store import TROUBLE, UNAVAILABLE, shown
 from clues.sanitize import one_line
 
@@ -80,20 +81,24 @@ class Pruner:
             log.warning("could not prune worker %s: %s", name, error)
             return False
 
-    def bury(self, worker_id: str, heartbeat: str = "") -> bool:
-        """Fail the job that a dead worker holds, if any, and forget the worker.
+    def bury(self, worker_id: str, heartbeat: str = "", token: str = "") -> bool:
+        """Fail the jobs that a dead worker holds, if any, tell what it could not, and forget the worker.
 
         Args:
             worker_id: the dead worker.
             heartbeat: its last one, where it may have come back to life meanwhile.
+            token: its own, where it is this very process.
 
         Returns:
             Whether it was dead: not if it has just ended its job itself, or has beaten again.
         """
-        raw = self._client.store.lease(worker_id)
-        if raw is not None and not self._fail(worker_id, raw):
-            return False
-        return self._client.store.unregister(worker_id, heartbeat)
+        store = self._client.store
+        for line in untold(self._client, worker_id):
+            self._client.lifecycle.retell(line)
+        while (raw := store.lease(worker_id)) is not None:
+            if not self._fail(worker_id, raw):
+                return False
+        return store.unregister(worker_id, heartbeat, token)
 
     def _fail(self, worker_id: str, raw: bytes) -> bool:
         """Fail a job by its lease, unless that is no longer the one; the worker may have gone on to another job."""
@@ -103,10 +108,13 @@ class Pruner:
             f"Worker {shown(worker_id)} did not gracefully exit while processing {job.worker_class or 'a bad item'}"
         )
         failure = Failure(DIRTY_EXIT, message)
-        if not commit(client, worker_id, job, failure, at=self._clock(), count=False, lease=raw):
-            return False
         attempt = client.lifecycle.lost(job.queue, job.item)
-        client.lifecycle.failed(attempt, failure, reason="lost", reporter="pruner")
+        event = client.lifecycle.outcome(attempt, failure, reason="lost", reporter="pruner")
+        outcome = Outcome(self._clock(), failure, b"" if event is None else event.line, counted=False)
+        ended = [Ended(job, outcome, event)]
+        if not commit(client, worker_id, ended, count=False, lease=raw, run_at=lease.run_at):
+            return False
+        client.lifecycle.publish(event)
         self._run_hooks(job, PruneDeadWorkerDirtyExit(message))
         return True
 

@@ -25,6 +25,8 @@ class JobDefinition:
         perform: call it with the job's arguments; a class whose ``perform`` is an ordinary method is instantiated.
         hooks: the job's hooks.
         queue_source: the queue, or what answers it.
+        own_timeout: seconds that it may take, if not its class's `timeout`.
+        own_requeue: whether it goes back to its queue when its worker is stopped, if not as its class says.
     """
 
     name: str
@@ -32,6 +34,21 @@ class JobDefinition:
     perform: Callable[..., Any]
     hooks: Hooks
     queue_source: str | Callable[[], str | None] | None = None
+    own_timeout: float | None = None
+    own_requeue: bool | None = None
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that the job may take; None for as long as it likes."""
+        found = self.own_timeout if self.own_timeout is not None else getattr(self.target, "timeout", None)
+        return float(found) if isinstance(found, int | float) and found > 0 else None
+
+    @property
+    def requeue_on_shutdown(self) -> bool:
+        """Whether a job that is cut off when its worker is stopped goes back to the head of its queue."""
+        return bool(
+            getattr(self.target, "requeue_on_shutdown", False) if self.own_requeue is None else self.own_requeue
+        )
 
     @property
     def queue(self) -> str | None:
@@ -50,8 +67,15 @@ class Registry:
         self._by_name: dict[str, JobDefinition] = {}
         self._by_target: dict[Any, JobDefinition] = {}
 
-    def register(
-        self, target: Any, *, name: str | None = None, queue: str | None = None, hooks: Hooks | None = None
+    def register(  # noqa: PLR0913 - one parameter for each option
+        self,
+        target: Any,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        hooks: Hooks | None = None,
+        timeout: float | None = None,
+        requeue_on_shutdown: bool | None = None,
     ) -> JobDefinition:
         """Add a job.
 
@@ -60,6 +84,9 @@ class Registry:
             name: its wire name, if not its own.
             queue: where it goes, if not to its class's `queue` (a string, or a class method that answers one).
             hooks: its hooks, if not its class's own.
+            timeout: seconds that it may take, if not its class's `timeout`; then JobTimeout is raised in it.
+            requeue_on_shutdown: whether, cut off when its worker is stopped, it goes back to the head of its queue
+                rather than fail; if not as its class's `requeue_on_shutdown` says.
 
         Raises:
             DuplicateJobError: another target has that name. The same one again, also reloaded, is fine.
@@ -71,6 +98,8 @@ class Registry:
             perform=_perform_of(target),
             hooks=hooks or Hooks(target),
             queue_source=queue or _queue_source(target),
+            own_timeout=timeout,
+            own_requeue=requeue_on_shutdown,
         )
         self._refuse_duplicate(definition)
         self._by_name[definition.name] = self._by_target[target] = definition
@@ -81,16 +110,32 @@ class Registry:
 
     @overload
     def job(
-        self, queue: str | None = None, name: str | None = None, hooks: Hooks | None = None
+        self,
+        queue: str | None = None,
+        name: str | None = None,
+        hooks: Hooks | None = None,
+        *,
+        timeout: float | None = None,
+        requeue_on_shutdown: bool | None = None,
     ) -> Callable[[_Target], _Target]: ...
 
-    def job(self, queue: Any = None, name: str | None = None, hooks: Hooks | None = None) -> Any:
+    def job(  # noqa: PLR0913 - one parameter for each option
+        self,
+        queue: Any = None,
+        name: str | None = None,
+        hooks: Hooks | None = None,
+        *,
+        timeout: float | None = None,
+        requeue_on_shutdown: bool | None = None,
+    ) -> Any:
         """Register the function or class below it, which stays as it is; ``@job`` or ``@job(queue="mail")``."""
         if queue is not None and not isinstance(queue, str):
             return self.job()(queue)
 
         def decorate(target: _Target) -> _Target:
-            self.register(target, name=name, queue=queue, hooks=hooks)
+            self.register(
+                target, name=name, queue=queue, hooks=hooks, timeout=timeout, requeue_on_shutdown=requeue_on_shutdown
+            )
             return target
 
         return decorate

@@ -42,16 +42,64 @@ class Taken:
     """What an attempt to take a job gave.
 
     Attributes:
-        queue: the queue that an item came from, or None.
-        raw: the item's bytes.
-        lease: a lease that the worker holds already, or None.
+        queue: the queue that the items came from, or None.
+        items: their bytes; more than one in a batch.
+        lease: a lease that the worker holds already, or None; `items` are then those of its batch.
         paused: whether all workers are paused.
     """
 
     queue: str | None = None
-    raw: bytes = b""
+    items: tuple[bytes, ...] = ()
     lease: bytes | None = None
     paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the jobs that a worker has performed ended, to be committed in one step.
+
+    Attributes:
+        ended: how many.
+        processed: how many to count as processed.
+        failed: how many to count as failed; not those of dead processes (resque ``worker.rb``).
+        entries: the failures to store.
+        failed_list: the key of the list that they go to; empty for Resque's ``failed``.
+        failed_queue: the name to put into the set of failure lists; empty for none.
+        outcomes: what to keep in Redis until the worker's next job; empty for nothing.
+        lease: the lease as it was read, where it may have changed meanwhile.
+        queue: where the rest of a batch came from.
+        run_at: when it was taken.
+    """
+
+    ended: int = 1
+    processed: int = 0
+    failed: int = 0
+    entries: Sequence[bytes] = ()
+    failed_list: str = ""
+    failed_queue: str = ""
+    outcomes: bytes = b""
+    lease: bytes = b""
+    queue: str = ""
+    run_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What makes a worker known.
+
+    Attributes:
+        worker_id: the worker.
+        token: tells its process from another of the same id.
+        dead_after: seconds without a beat.
+        started: when it started, as Resque writes it.
+        tree: what is known of it, as JSON.
+    """
+
+    worker_id: str
+    token: str
+    dead_after: int
+    started: str
+    tree: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +157,8 @@ class Store:
         self._finish = client.register_script(_script("finish"))
         self._retry = client.register_script(_script("retry"))
         self._give_back = client.register_script(_script("give_back"))
+        self._keep_begun = client.register_script(_script("keep_begun"))
+        self._register = client.register_script(_script("register"))
         self._unregister = client.register_script(_script("unregister"))
 
     @property
@@ -228,58 +278,66 @@ class Store:
 
     # taking and ending a job
 
-    def take(self, worker_id: str, queues: Sequence[str], run_at: str) -> Taken:
-        """Pop the first item of the first queue that has one and write the lease, in one step."""
-        keys = [self.keys.worker(worker_id), self.keys.pause_all, *map(self.keys.queue, queues)]
-        names = [encode(shown(queue)) for queue in queues]
-        reply = self._take(keys=_all_bytes(keys), args=[run_at, *names], client=self.client)
+    def take(self, worker_id: str, queues: Sequence[str], run_at: str, most: int = 1) -> Taken:
+        """Pop the first items of the first queue that has some and write the lease, in one step."""
+        keys = [
+            self.keys.worker(worker_id),
+            self.keys.worker_batch(worker_id),
+            self.keys.worker_ended(worker_id),
+            self.keys.pause_all,
+            self.keys.paused_queues,
+            *map(self.keys.queue, queues),
+        ]
+        args: list[Any] = [run_at, most, len(_bytes(self.keys.queue_prefix)), *(encode(shown(name)) for name in queues)]
+        reply = self._take(keys=_all_bytes(keys), args=args, client=self.client)
         if not reply:
             return Taken()
         if reply[0] == b"taken":
-            return Taken(queue=queues[reply[1]], raw=reply[2])
-        return Taken(paused=True) if reply[0] == b"paused" else Taken(lease=reply[1])
+            return Taken(queue=queues[reply[1]], items=tuple(reply[2:]))
+        return Taken(paused=True) if reply[0] == b"paused" else Taken(lease=reply[1], items=tuple(reply[2:]))
 
-    def finish(  # noqa: PLR0913 - one parameter for each thing that the script is told
-        self,
-        worker_id: str,
-        *,
-        failed: bool = False,
-        entry: bytes = b"",
-        failed_list: str = "",
-        failed_queue: str = "",
-        count: bool = True,
-        lease: bytes = b"",
-    ) -> bool:
-        """End the job that a worker holds: remove the lease, count, store the failure, in one step.
-
-        Args:
-            worker_id: who holds the lease.
-            failed: whether the job failed.
-            entry: the failure to store; empty for none.
-            failed_list: the key of the list that it goes to.
-            failed_queue: the name to put into the set of failure lists; empty for none.
-            count: whether stats go up; not for jobs of dead workers (resque ``worker.rb``).
-            lease: the lease as it was read, where it may have changed meanwhile.
+    def finish(self, worker_id: str, ending: Ending) -> bool:
+        """End jobs that a worker holds: remove the lease, count, store the failures, in one step.
 
         Returns:
             Whether the lease was still there: if not, somebody else has decided the outcome.
         """
         keys = [
             self.keys.worker(worker_id),
+            self.keys.worker_batch(worker_id),
+            self.keys.worker_ended(worker_id),
             self.keys.stat("processed"),
             self.keys.stat_of("processed", worker_id),
             self.keys.stat("failed"),
             self.keys.stat_of("failed", worker_id),
-            failed_list or self.keys.failed,  # an ACL looks at all keys, used or not
+            ending.failed_list or self.keys.failed,  # an ACL looks at all keys, used or not
             self.keys.failed_queues,
         ]
-        args: list[bytes | int] = [int(failed), entry, int(count), _bytes(failed_queue), lease]
+        head = [ending.ended, ending.lease, ending.processed, ending.failed, _bytes(ending.failed_queue)]
+        args: list[Any] = [*head, ending.outcomes, encode(shown(ending.queue)), ending.run_at, *ending.entries]
         return bool(self._finish(keys=_all_bytes(keys), args=args, client=self.client))
 
-    def give_back(self, worker_id: str, lease: bytes, queue: str, item: bytes) -> bool:
-        """Put a job that was taken and never begun back to the head of its queue; gives whether it was still held."""
-        keys = _all_bytes([self.keys.worker(worker_id), self.keys.queue(queue)])
-        return bool(self._give_back(keys=keys, args=[lease, item], client=self.client))
+    def give_back(self, worker_id: str, lease: bytes, queue: str, item: bytes) -> int:
+        """Put what was taken and never begun back to the head of its queue; gives how many items that were."""
+        keys = [self.keys.worker(worker_id), self.keys.worker_batch(worker_id), self.keys.queue(queue)]
+        return int(self._give_back(keys=_all_bytes(keys), args=[lease, item], client=self.client))
+
+    def keep_begun(self, worker_id: str, begun: int, queue: str) -> int:
+        """Give back the rest of a batch, but for what was begun; gives how many items that were."""
+        keys = [self.keys.worker(worker_id), self.keys.worker_batch(worker_id), self.keys.queue(queue)]
+        return int(self._keep_begun(keys=_all_bytes(keys), args=[begun], client=self.client))
+
+    def batch(self, worker_id: str) -> list[bytes]:
+        """The items that a worker has taken beside the one of its lease."""
+        return list(self.client.lrange(_bytes(self.keys.worker_batch(worker_id)), 0, -1))
+
+    def outcomes(self, worker_id: str) -> bytes:
+        """What a worker's latest commit has kept in Redis."""
+        return _one(self.client.get(_bytes(self.keys.worker_ended(worker_id)))) or b""
+
+    def forget_outcomes(self, worker_id: str) -> None:
+        """Remove what a worker's latest commit has kept."""
+        self.client.delete(_bytes(self.keys.worker_ended(worker_id)))
 
     def lease(self, worker_id: str) -> bytes | None:
         """The lease that a worker holds."""
@@ -294,35 +352,78 @@ class Store:
 
     # workers
 
-    def register(self, worker_id: str, started: str, heartbeat: str) -> None:
-        """Make a worker known, with its first heartbeat; its own stats begin at 0."""
-        pipe = self.client.pipeline(transaction=False)
-        pipe.sadd(self.keys.workers, _bytes(worker_id))
-        pipe.set(_bytes(self.keys.worker_started(worker_id)), started)
-        pipe.hset(self.keys.heartbeats, _bytes(worker_id), heartbeat)
-        pipe.delete(*(_bytes(self.keys.stat_of(name, worker_id)) for name in ("processed", "failed")))
-        pipe.execute()
+    def register(self, known: Registration, heartbeat: str) -> bool:
+        """Make a worker known, with its first heartbeat; its own stats begin at 0.
 
-    def unregister(self, worker_id: str, heartbeat: str = "") -> bool:
+        Returns:
+            Whether it could be: not while another process that lives has its id.
+        """
+        keys = [
+            self.keys.worker_heartbeat(known.worker_id),
+            self.keys.workers,
+            self.keys.worker_started(known.worker_id),
+            self.keys.heartbeats,
+            self.keys.trees,
+            self.keys.stat_of("processed", known.worker_id),
+            self.keys.stat_of("failed", known.worker_id),
+        ]
+        args: list[Any] = [known.worker_id, known.token, known.dead_after, known.started, heartbeat, known.tree]
+        return bool(self._register(keys=_all_bytes(keys), args=[_as_bytes(arg) for arg in args], client=self.client))
+
+    def unregister(self, worker_id: str, heartbeat: str = "", token: str = "") -> bool:
         """Forget a worker and its own stats.
 
         Args:
             worker_id: the worker.
             heartbeat: its heartbeat as it was read, where it may have come back to life meanwhile.
+            token: its process' own; without one it must be dead.
 
         Returns:
             Whether it was forgotten; not while it holds a job, which would be lost with it.
         """
         keys = [
             self.keys.worker(worker_id),
+            self.keys.worker_batch(worker_id),
+            self.keys.worker_ended(worker_id),
             self.keys.worker_started(worker_id),
             self.keys.workers,
             self.keys.heartbeats,
+            self.keys.trees,
+            self.keys.worker_heartbeat(worker_id),
             self.keys.stat_of("processed", worker_id),
             self.keys.stat_of("failed", worker_id),
         ]
-        args = _all_bytes([worker_id, heartbeat])
+        args = _all_bytes([worker_id, heartbeat, token])
         return bool(self._unregister(keys=_all_bytes(keys), args=args, client=self.client))
+
+    def beat(self, known: Sequence[Registration], at: str) -> set[str]:
+        """Write workers' heartbeats, and make them known again if they were taken for dead, or Redis lost its data.
+
+        Returns:
+            The tokens of others that were found in their places.
+        """
+        if not known:
+            return set()
+        ids = [_bytes(one.worker_id) for one in known]
+        pipe = self.client.pipeline(transaction=False)
+        pipe.hset(self.keys.heartbeats, mapping=dict.fromkeys(ids, at))
+        pipe.sadd(self.keys.workers, *ids)
+        pipe.hset(self.keys.trees, mapping={_bytes(one.worker_id): one.tree for one in known})
+        for one in known:
+            pipe.set(_bytes(self.keys.worker_heartbeat(one.worker_id)), one.token, ex=one.dead_after, get=True)
+        mine = {one.token for one in known}
+        return {_text(found) for found in pipe.execute()[3:] if found is not None and _text(found) not in mine}
+
+    def trees(self) -> dict[str, str]:
+        """What the workers of trees tell of themselves, as JSON, by id."""
+        return {_text(key): _text(value) for key, value in self.client.hgetall(self.keys.trees).items()}
+
+    def living(self, worker_ids: Sequence[str]) -> dict[str, bytes]:
+        """The tokens of those workers whose key has not run out, by id; resque_worker_heartbeat's are empty."""
+        if not worker_ids:
+            return {}
+        found = self.client.mget([_bytes(self.keys.worker_heartbeat(worker_id)) for worker_id in worker_ids])
+        return {worker_id: raw for worker_id, raw in zip(worker_ids, found, strict=True) if raw is not None}
 
     def workers(self) -> list[str]:
         """The ids of the known workers, sorted."""
@@ -332,13 +433,6 @@ class Store:
         """When a worker has started, as it wrote it."""
         found = _one(self.client.get(_bytes(self.keys.worker_started(worker_id))))
         return None if found is None else _text(found)
-
-    def beat(self, worker_id: str, at: str) -> None:
-        """Write a worker's heartbeat, and make it known again if it was taken for dead, or Redis lost its data."""
-        pipe = self.client.pipeline(transaction=False)
-        pipe.hset(self.keys.heartbeats, _bytes(worker_id), at)
-        pipe.sadd(self.keys.workers, _bytes(worker_id))
-        pipe.execute()
 
     def forget_heartbeat(self, worker_id: str) -> None:
         """Remove a worker's heartbeat."""
@@ -479,6 +573,10 @@ def _bytes(text: str) -> bytes:
 
 def _all_bytes(texts: Iterable[str]) -> list[bytes]:
     return [_bytes(text) for text in texts]
+
+
+def _as_bytes(value: Any) -> Any:
+    return _bytes(value) if isinstance(value, str) else value
 
 
 def _unless_wrong_type(reply: Any) -> Any:

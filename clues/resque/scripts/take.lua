@@ -1,34 +1,43 @@
 -- Take a job: pop the first item of the first queue that has one, and write the worker's lease, in one step,
--- so that a job in Redis is always somewhere.
+-- so that a job in Redis is always somewhere. A batch takes more of the same queue, into a list beside the lease.
 --
--- KEYS  the worker's lease, the pause key, then the queues in order
--- ARGV  run_at, then each queue's name as a JSON string
--- gives {"taken", position of the queue from 0, item} | {"held", lease} | {"paused"} | {} | the first error
+-- KEYS  the worker's lease, its batch, its latest outcomes, the pause key, the paused queues, then the queues in order
+-- ARGV  run_at, the most items to take, the length of what stands before a queue's name in its key,
+--       then each queue's name as a JSON string
+-- gives {"taken", position of the queue from 0, item …} | {"held", lease, item …} | {"paused"} | {} | the first error
 --
 -- A worker that holds a lease gets it again: its reply was lost, or its client sent the command twice.
+redis.call('DEL', KEYS[3]) -- whoever takes again has told how its last jobs ended
 local held = redis.call('GET', KEYS[1])
 if held then
-  return {'held', held}
+  return {'held', held, unpack(redis.call('LRANGE', KEYS[2], 0, -1))}
 end
-local pause = redis.call('GET', KEYS[2])
+local pause = redis.call('GET', KEYS[4])
 if pause and string.lower(string.match(pause, '^%s*(.-)%s*$')) == 'true' then
   return {'paused'}
 end
+local resting = redis.call('EXISTS', KEYS[5]) == 1
 local refused = {}
-for i = 3, #KEYS do
-  local item = redis.pcall('LPOP', KEYS[i])
+for i = 6, #KEYS do
+  local rests = resting and redis.call('SISMEMBER', KEYS[5], string.sub(KEYS[i], ARGV[3] + 1)) == 1
+  local item = not rests and redis.pcall('LPOP', KEYS[i])
   if type(item) == 'table' then
     -- Something else stands under the queue's name: it must not keep the worker from the other queues.
     refused = refused.err and refused or item
   elseif item then
     -- Concatenated, never re-encoded: cjson would change [] and 1.0 and big numbers.
-    local lease = '{"queue":' .. ARGV[i - 1] .. ',"run_at":"' .. ARGV[1] .. '","payload":' .. item .. '}'
+    local lease = '{"queue":' .. ARGV[i - 2] .. ',"run_at":"' .. ARGV[1] .. '","payload":' .. item .. '}'
     local set = redis.pcall('SET', KEYS[1], lease)
     if set.err then
       redis.call('LPUSH', KEYS[i], item)
       return set
     end
-    return {'taken', i - 3, item}
+    local more = tonumber(ARGV[2]) > 1 and redis.call('LPOP', KEYS[i], ARGV[2] - 1)
+    if more then
+      redis.call('RPUSH', KEYS[2], unpack(more))
+      return {'taken', i - 6, item, unpack(more)}
+    end
+    return {'taken', i - 6, item}
   end
 end
 return refused

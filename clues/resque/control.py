@@ -1,0 +1,82 @@
+"""What a worker process is told, for all its workers to see: stop, pause, how many jobs are left to it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+
+from clues.resque.signals import WakeUp
+
+
+class Control:
+    """What steers the workers of one process. Its methods may be called from signal handlers, but for `claim`.
+
+    Attributes:
+        stopping: whether to take no more jobs, and leave.
+        paused: whether to take no more jobs for now.
+        cutting: whether the running jobs are to be interrupted; none is begun any more.
+    """
+
+    def __init__(self, jobs: float = math.inf, on_last: Callable[[], None] = lambda: None) -> None:
+        """Allow this many jobs in all.
+
+        Args:
+            jobs: how many.
+            on_last: called once, when the last of them has been claimed.
+        """
+        self.stopping = False
+        self.paused = False
+        self.cutting = False
+        self._left = jobs
+        self._on_last = on_last
+        self._lock = threading.Lock()
+        self._wake_ups: list[WakeUp] = []
+
+    def wake_up(self) -> WakeUp:
+        """Give a worker what wakes it."""
+        made = WakeUp()
+        self._wake_ups.append(made)
+        return made
+
+    def stop(self) -> None:
+        """Have the workers leave, each after the job at hand."""
+        self.stopping = True
+        self.wake()
+
+    def pause(self) -> None:
+        """Have them take no more jobs."""
+        self.paused = True
+        self.wake()
+
+    def resume(self) -> None:
+        """Have them take jobs again."""
+        self.paused = False
+        self.wake()
+
+    def wake(self) -> None:
+        """Have them look around."""
+        for wake_up in self._wake_ups:
+            wake_up.now()
+
+    def claim(self, most: int) -> int:
+        """Ask for leave to take up to this many jobs; gives how many, 0 if none are left."""
+        with self._lock:
+            granted = int(min(most, self._left))
+            self._left -= granted
+            return granted
+
+    def unclaim(self, unused: int) -> None:
+        """Give back the leave for jobs that were not taken, and see whether the last one was."""
+        with self._lock:
+            self._left += unused
+            last, on_last = self._left == 0, self._on_last
+            if last:
+                self._on_last = lambda: None
+        if last:
+            on_last()
+
+    @property
+    def used_up(self) -> bool:
+        """Whether no job is left to this process."""
+        return self._left <= 0

@@ -1,0 +1,192 @@
+"""What one worker holds: jobs that it has taken, in Redis under its id, and on the scoreboard."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from clues.resque import times
+from clues.resque.client import Resque
+from clues.resque.job import Job
+from clues.resque.lease import Lease
+from clues.resque.outcome import Ended, commit, is_committed
+from clues.resque.scoreboard import Record, lone_record
+
+
+class Holding:
+    """Takes jobs, notes how they go, and commits how they ended.
+
+    Each step is noted on the record before it is taken, so that whoever finds this worker dead knows how far it was.
+    Several threads may call it: in a batch, ends are committed by a thread of their own.
+
+    Attributes:
+        record: the worker's place on the scoreboard.
+    """
+
+    def __init__(
+        self,
+        client: Resque,
+        worker_id: str,
+        record: Record | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Hold nothing yet.
+
+        Args:
+            client: where the jobs are.
+            worker_id: in whose name they are held.
+            record: the worker's place on the scoreboard.
+            clock: epoch seconds.
+            monotonic: seconds that never go back, the same for all processes.
+        """
+        self.record = record or lone_record()
+        self._client = client
+        self._id = worker_id
+        self._clock = clock
+        self._monotonic = monotonic
+        self._lock = threading.RLock()
+        self._queue = self._run_at = ""
+        self._items: deque[bytes] = deque()  # taken, not begun
+        self._begun: Job | None = None
+        self._ended: list[Ended] = []
+        self._ended_since = 0.0
+        self._tried = False  # whether a commit was cut off: it may have been done
+
+    # taking
+
+    def take(self, queues: list[str], most: int = 1) -> bool | None:
+        """Take up to this many jobs of the first queue that has some; gives whether it got any, None while paused.
+
+        What an earlier call has taken whose reply was lost is found by this one.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses.
+        """
+        self.record.taking()
+        now = self._clock()
+        run_at = times.run_at(now)
+        taken = self._client.store.take(self._id, queues, run_at, most)
+        if taken.lease is not None:
+            # We hold no job, so these are the ones whose reply was lost: nobody has begun them.
+            lease = Lease.read(taken.lease)
+            self._queue, self._run_at, items = lease.queue, lease.run_at, (lease.payload, *taken.items)
+        elif taken.queue is None:
+            self.record.idle()
+            return None if taken.paused else False
+        else:
+            self._queue, self._run_at, items = taken.queue, run_at, taken.items
+        with self._lock:
+            self.record.holding(now)
+            self._items.extend(items)
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs are taken and not begun."""
+        return len(self._items)
+
+    # a job's way
+
+    def next(self) -> Job | None:
+        """Make the next job the one at hand; it is not begun before `begin`."""
+        with self._lock:
+            if not self._items:
+                return None
+            return Job(self._queue, self._items[0])
+
+    def begin(self, job: Job, timeout: float | None = None) -> bool:
+        """Note that the job's own code is about to run; gives False if it was given back meanwhile."""
+        with self._lock:
+            if not self._items or self._items[0] is not job.raw:
+                return False
+            now = self._monotonic()
+            self.record.begin(self._clock(), now, now + timeout if timeout else 0.0)
+            self._begun = job
+            self._items.popleft()
+            return True
+
+    def end(self, ended: Ended) -> bool:
+        """Note how the job at hand ended; gives whether there was room: if not, `commit`, and note it again."""
+        with self._lock:
+            if not self.record.end(ended.outcome):
+                return False
+            if not self._ended:
+                self._ended_since = self._monotonic()
+            self._ended.append(ended)
+            self._begun = None
+            return True
+
+    def unbegin(self) -> None:
+        """The job at hand is to go back to its queue, although its code has run."""
+        with self._lock:
+            if self._begun is not None:
+                self._items.appendleft(self._begun.raw)
+                self._begun = None
+                self.record.unbegin()
+
+    # ending
+
+    @property
+    def uncommitted_for(self) -> float:
+        """For how many seconds a job has ended that Redis does not know of; 0 if there is none."""
+        return self._monotonic() - self._ended_since if self._ended else 0.0
+
+    def commit(self, publish: Callable[[list[Ended]], None]) -> bool:
+        """Commit how jobs ended, then publish it.
+
+        Args:
+            publish: called with the jobs whose outcomes this has decided.
+
+        Returns:
+            Whether this decided the outcomes; if not, somebody else had removed the lease.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses; call it again.
+        """
+        with self._lock:
+            if not self._ended:
+                return True
+            again, self._tried, seq = self._tried, True, self.record.seq
+            decided = commit(
+                self._client,
+                self._id,
+                self._ended,
+                seq=seq,
+                run_at=self._run_at,
+                already=lambda: again and is_committed(self._client, self._id, seq),
+            )
+            self._tried = False
+            ended, self._ended = self._ended, []
+            if not decided:
+                self._items.clear()  # whoever took the lease away took the batch too
+            else:
+                publish(ended)
+            self.record.committed(rest=bool(self._items))
+            return decided
+
+    def give_back(self) -> int:
+        """Put what was never begun back to the head of its queue; gives how many jobs that were.
+
+        Ends must be committed before, unless a job has begun: then that one stays, with those that ended before it.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses; call it again.
+        """
+        with self._lock:
+            if not self._items:
+                return 0
+            store, begun = self._client.store, len(self._ended) + (self._begun is not None)
+            if begun:
+                given = store.keep_begun(self._id, begun, self._queue)
+            else:
+                lease = store.lease(self._id)
+                given = 0
+                if lease is not None:
+                    given = store.give_back(self._id, lease, self._queue, self._items[0])
+                self.record.idle()
+            self._items.clear()
+            return given

@@ -1,0 +1,292 @@
+"""The scoreboard: what each worker of a tree is at, in a file that outlives its writers.
+
+A worker notes each step of a job before it takes it, in memory that is mapped to a file, so whoever finds it dead can
+finish its story: give back what it never began, fail what it had begun, commit and publish what had ended.
+
+A record's way through a job: idle → taking → holding → begun → ended → (committed and published) → idle. With batches
+it goes from ended to holding or begun again. The journal holds the outcomes that are not yet published.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from clues.metadata import Failure
+
+HEADER = 128
+RECORD = 65_536
+"""Bytes of a record, its header included; a file's pages that nobody has touched take no room."""
+
+# Native sizes: a number is then copied in one go, so that no death tears it.
+_WORD = struct.Struct("@Q")
+_TIME = struct.Struct("@d")
+_ENTRY = struct.Struct("@IIdB")
+_STATE, _TAKEN, _BEGUN_AT, _BEGUN_MONOTONIC, _DEADLINE, _SEQ, _PROCESSED, _FAILED, _PID, _REASON, _WORKED = range(
+    0, 88, 8
+)
+
+_SHORT_MESSAGE = 1000
+
+
+class State(IntEnum):
+    """What a worker is at."""
+
+    IDLE = 0
+    TAKING = 1
+    HOLDING = 2
+
+
+class Reason(IntEnum):
+    """Why somebody has killed a worker process, where it was on purpose."""
+
+    NONE = 0
+    SHUTDOWN = 1
+    TIMEOUT = 2
+    KILLED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        at: when, in epoch seconds.
+        failure: why it failed; None if it went well.
+        line: the event that tells of it, as its standard line; empty where there is none, or it found no room.
+        counted: whether it counts as failed, if it did.
+    """
+
+    at: float
+    failure: Failure | None = None
+    line: bytes = b""
+    counted: bool = True
+
+
+class Record:
+    """One worker's place on the board. One process at a time writes it, that which works the slot."""
+
+    __slots__ = ("_end", "_memory", "_start", "_used")
+
+    def __init__(self, memory: memoryview, start: int = 0, size: int = RECORD) -> None:
+        """Look at a part of the board's memory; a fresh `bytearray` will do for a worker outside a tree."""
+        self._memory = memory
+        self._start = start
+        self._end = start + size
+        self._used = 0
+
+    # what the worker notes
+
+    def taking(self) -> None:
+        """A job is about to be taken."""
+        self._set_state(State.TAKING)
+
+    def holding(self, at: float) -> None:
+        """Jobs were taken, at these epoch seconds, and none of them is begun."""
+        self._put_time(_TAKEN, at)
+        self._set_state(State.HOLDING)
+
+    def begin(self, at: float, monotonic: float, deadline: float = 0.0) -> None:
+        """The job's own code is about to run.
+
+        Args:
+            at: epoch seconds.
+            monotonic: the same moment on the monotonic clock.
+            deadline: when it must be over, on the monotonic clock; 0 for never.
+        """
+        self._put_time(_BEGUN_AT, at)
+        self._put_time(_BEGUN_MONOTONIC, monotonic)
+        self._put_time(_DEADLINE, deadline)
+        self._put(_REASON, Reason.NONE)
+        self._set_state(State.HOLDING, begun=True, ended=self.ended)
+
+    def unbegin(self) -> None:
+        """The job that was begun goes back to its queue."""
+        self._put_time(_DEADLINE, 0.0)
+        self._set_state(State.HOLDING, ended=self.ended)
+
+    def end(self, outcome: Outcome) -> bool:
+        """Journal how the job that was begun has ended.
+
+        Returns:
+            Whether there was room: if not, commit what is journalled, then try again.
+        """
+        ended = self.ended
+        entry = _encoded(outcome, self._end - self._start - HEADER if ended == 0 else None)
+        place = self._start + HEADER + (self._used if ended else 0)
+        if place + len(entry) > self._end:
+            return False
+        self._memory[place : place + len(entry)] = entry
+        self._used = place + len(entry) - self._start - HEADER
+        if ended == 0:
+            self._put(_SEQ, self.seq + 1)
+        self._put_time(_DEADLINE, 0.0)
+        self._set_state(State.HOLDING, ended=ended + 1)
+        return True
+
+    def committed(self, *, rest: bool) -> None:
+        """What was journalled is committed and published; `rest` says whether more of a batch is held."""
+        self._count()
+        if self.begun:
+            self._set_state(State.HOLDING, begun=True)
+        else:
+            self._set_state(State.HOLDING if rest else State.IDLE)
+
+    def idle(self) -> None:
+        """Nothing is held."""
+        self._set_state(State.IDLE)
+
+    def _count(self) -> None:
+        outcomes = list(self.outcomes())
+        self._put(_PROCESSED, self.processed + len(outcomes))
+        self._put(_FAILED, self.failed + sum(outcome.failure is not None for outcome in outcomes))
+
+    # what is noted
+
+    @property
+    def state(self) -> State:
+        """What the worker is at."""
+        return State(self._get(_STATE) & 0xFF)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a job's own code has begun, and its end is not journalled."""
+        return bool(self._get(_STATE) & 0x100)
+
+    @property
+    def ended(self) -> int:
+        """How many outcomes are journalled."""
+        return self._get(_STATE) >> 16
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to finish."""
+        return self._get(_STATE) == State.IDLE
+
+    @property
+    def seq(self) -> int:
+        """The journal's number: it grows each time that it begins anew."""
+        return self._get(_SEQ)
+
+    @property
+    def processed(self) -> int:
+        """Jobs that ended here."""
+        return self._get(_PROCESSED)
+
+    @property
+    def failed(self) -> int:
+        """Those of them that failed."""
+        return self._get(_FAILED)
+
+    @property
+    def taken_at(self) -> float:
+        """When the job was taken, in epoch seconds."""
+        return self._get_time(_TAKEN)
+
+    @property
+    def begun_at(self) -> float:
+        """When its code began, in epoch seconds."""
+        return self._get_time(_BEGUN_AT)
+
+    @property
+    def begun_monotonic(self) -> float:
+        """When its code began, on the monotonic clock."""
+        return self._get_time(_BEGUN_MONOTONIC)
+
+    @property
+    def deadline(self) -> float:
+        """When it must be over, on the monotonic clock; 0 for never."""
+        return self._get_time(_DEADLINE)
+
+    @property
+    def pid(self) -> int:
+        """The process that works, or worked, here."""
+        return self._get(_PID)
+
+    @pid.setter
+    def pid(self, pid: int) -> None:
+        self._put(_PID, pid)
+
+    @property
+    def reason(self) -> Reason:
+        """Why the process was killed, where that was on purpose."""
+        return Reason(self._get(_REASON))
+
+    @reason.setter
+    def reason(self, reason: Reason) -> None:
+        self._put(_REASON, reason)
+
+    @property
+    def worked(self) -> bool:
+        """Whether a job was worked here since the queues were last found empty."""
+        return bool(self._get(_WORKED))
+
+    @worked.setter
+    def worked(self, worked: bool) -> None:
+        self._put(_WORKED, int(worked))
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What is journalled, in order."""
+        place = self._start + HEADER
+        for _ in range(self.ended):
+            outcome, place = _decoded(self._memory, place)
+            yield outcome
+
+    # the memory
+
+    def _set_state(self, state: State, *, begun: bool = False, ended: int = 0) -> None:
+        self._put(_STATE, state | begun << 8 | ended << 16)
+
+    def _put(self, place: int, value: int) -> None:
+        _WORD.pack_into(self._memory, self._start + place, value)
+
+    def _get(self, place: int) -> int:
+        value: int = _WORD.unpack_from(self._memory, self._start + place)[0]
+        return value
+
+    def _put_time(self, place: int, value: float) -> None:
+        _TIME.pack_into(self._memory, self._start + place, value)
+
+    def _get_time(self, place: int) -> float:
+        value: float = _TIME.unpack_from(self._memory, self._start + place)[0]
+        return value
+
+
+def lone_record() -> Record:
+    """A record that is on no board."""
+    return Record(memoryview(bytearray(RECORD)))
+
+
+def _encoded(outcome: Outcome, room: int | None) -> bytes:
+    """An outcome's bytes; what does not even fit into an empty journal is shortened."""
+    entry = _joined(outcome.at, outcome.line, outcome.failure, counted=outcome.counted)
+    if room is None or len(entry) <= room:
+        return entry
+    failure = outcome.failure
+    if failure is not None:
+        failure = Failure(failure.exception, failure.message[:_SHORT_MESSAGE])
+    entry = _joined(outcome.at, outcome.line, failure, counted=outcome.counted)
+    return entry if len(entry) <= room else _joined(outcome.at, b"", failure, counted=outcome.counted)
+
+
+def _joined(at: float, line: bytes, failure: Failure | None, *, counted: bool) -> bytes:
+    told = b""
+    if failure is not None:
+        told = json.dumps([failure.exception, failure.message, failure.backtrace]).encode()
+    entry = _ENTRY.pack(len(line), len(told), at, counted) + line + told
+    return entry + bytes(-len(entry) % 8)
+
+
+def _decoded(memory: memoryview, place: int) -> tuple[Outcome, int]:
+    line_length, told_length, at, counted = _ENTRY.unpack_from(memory, place)
+    line_at = place + _ENTRY.size
+    told_at = line_at + line_length
+    failure = None
+    if told_length:
+        exception, message, backtrace = json.loads(bytes(memory[told_at : told_at + told_length]))
+        failure = Failure(exception, message, tuple(backtrace))
+    end = told_at + told_length
+    return Outcome(at, failure, bytes(memory[line_at:told_at]), bool(counted)), end + -(end - place) % 8

@@ -1,0 +1,193 @@
+"""Finishing the story of a dead worker process, by what it has noted on the scoreboard.
+
+What it never began goes back to its queue; what it had begun fails; what had ended is committed and published.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clues.attempt import Attempt
+from clues.errors import CluesError, DirtyExit
+from clues.faults import Faults
+from clues.metadata import Failure
+from clues.resque.client import Resque
+from clues.resque.job import Job
+from clues.resque.lease import Lease
+from clues.resque.outcome import Ended, commit, is_committed
+from clues.resque.scoreboard import Outcome, Reason, Record
+from clues.sanitize import one_line
+
+log = logging.getLogger("clues.resque")
+
+_faults = Faults()
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """How a worker process ended.
+
+    Attributes:
+        pid: the process; 0 where nobody knows.
+        status: its status as `os.waitpid` gives it; None where nobody knows.
+        reporter: who found it, as events say: ``master``, ``worker``.
+    """
+
+    pid: int = 0
+    status: int | None = None
+    reporter: str = "master"
+
+    @property
+    def reason(self) -> str:
+        """``killed:SIGKILL``, ``exit:3``, or ``lost`` where nobody knows."""
+        code = self.code
+        if code is None:
+            return "lost"
+        return f"killed:{_name(-code)}" if code < 0 else f"exit:{code}"
+
+    @property
+    def code(self) -> int | None:
+        """The exit status, negative for a signal; None where nobody knows."""
+        return None if self.status is None else os.waitstatus_to_exitcode(self.status)
+
+    @property
+    def message(self) -> str:
+        """What the failure says; for signals in Resque's words (``worker.rb``)."""
+        code = self.code
+        if code is None:
+            return "The worker process died before its job ended"
+        if code < 0:
+            # As Ruby writes a Process::Status.
+            return f"Child process received unhandled signal pid {self.pid} {_name(-code)} (signal {-code})"
+        return f"Child process ended before its job did: pid {self.pid} exit {code}"
+
+
+_REASONS = {Reason.SHUTDOWN: "shutdown", Reason.TIMEOUT: "timeout", Reason.KILLED: "killed:SIGKILL"}
+
+
+class Settler:
+    """Settles one worker's record."""
+
+    def __init__(
+        self,
+        client: Resque,
+        worker_id: str,
+        record: Record,
+        fate: Fate,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            client: the Redis that holds the worker's jobs.
+            worker_id: the worker.
+            record: what it has noted; nobody else may write it meanwhile.
+            fate: how its process ended.
+            clock: epoch seconds.
+            monotonic: the clock by which records are kept.
+        """
+        self._client = client
+        self._store = client.store
+        self._id = worker_id
+        self._record = record
+        self._fate = fate
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def settle(self) -> None:
+        """Finish what the dead process has left. It may be cut off, and called again.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses; call it again.
+        """
+        if self._record.ended:
+            self._finish_ended()
+        if self._record.begun:
+            self._journal_begun()
+            if self._record.ended:
+                self._finish_ended()
+        lease = self._store.lease(self._id)
+        if lease is not None:
+            held = Lease.read(lease)
+            given = self._store.give_back(self._id, lease, held.queue, held.payload)
+            log.info("%s: %d taken by process %d and never begun went back", self._id, given, self._fate.pid)
+        self._record.idle()
+
+    def _finish_ended(self) -> None:
+        """Commit what is journalled, unless that was done, and publish it."""
+        record = self._record
+        if is_committed(self._client, self._id, record.seq) or self._commit(list(record.outcomes())):
+            for outcome in record.outcomes():
+                if outcome.line:
+                    self._client.lifecycle.retell(outcome.line)
+        record.committed(rest=True)
+
+    def _commit(self, outcomes: list[Outcome]) -> bool:
+        jobs = self._jobs()
+        if len(jobs) < len(outcomes):  # the lease is gone: somebody else has decided
+            return False
+        ended = [Ended(job, outcome) for job, outcome in zip(jobs, outcomes, strict=False)]
+        return commit(self._client, self._id, ended, seq=self._record.seq)
+
+    def _jobs(self) -> list[Job]:
+        raw = self._store.lease(self._id)
+        if raw is None:
+            return []
+        lease = Lease.read(raw)
+        return [Job(lease.queue, item) for item in (lease.payload, *self._store.batch(self._id))]
+
+    def _journal_begun(self) -> None:
+        """Note that the job that was begun has failed, unless it is to go back; the rest is as with any other end."""
+        jobs = self._jobs()
+        if not jobs:  # its lease is gone: somebody else has decided
+            self._record.unbegin()
+            return
+        job, reason = jobs[0], _REASONS.get(self._record.reason, self._fate.reason)
+        failure = Failure(_EXCEPTIONS.get(reason, "Resque::DirtyExit"), self._fate.message)
+        try:
+            definition = job.definition(self._client.registry)
+        except CluesError:  # a bad item, or one whose class is gone with the new code
+            definition = None
+        if reason == "shutdown" and definition is not None and definition.requeue_on_shutdown:
+            log.warning("%s goes back to its queue: its worker was stopped", one_line(job.worker_class))
+            self._record.unbegin()
+            return
+        log.warning("%s failed: %s", one_line(job.worker_class), failure.message)
+        if definition is not None:
+            self._run_hooks(definition.hooks.run_on_failure, job)
+        attempt = self._attempt(job)
+        event = self._client.lifecycle.outcome(attempt, failure, reason=reason, reporter=self._fate.reporter)
+        self._record.end(Outcome(self._clock(), failure, b"" if event is None else event.line, counted=False))
+
+    def _attempt(self, job: Job) -> Attempt | None:
+        lifecycle, record = self._client.lifecycle, self._record
+        attempt = lifecycle.lost(job.queue, job.item)
+        if attempt is not None:
+            took = self._monotonic() - record.begun_monotonic
+            attempt.elapsed = took if took >= 0 else None
+            if attempt.enqueued_time is not None and record.begun_at:
+                attempt.times["_time_in_queue"] = max(record.begun_at - attempt.enqueued_time, 0.0)
+        return attempt
+
+    def _run_hooks(self, run: Callable[..., None], job: Job) -> None:
+        try:
+            run(DirtyExit(self._fate.message), job.args)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+            _faults.report(f"on_failure hook of {job.worker_class}", error, "the failure is stored without it")
+
+
+_EXCEPTIONS = {"timeout": "clues.errors.JobTimeout"}
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
