@@ -314,6 +314,11 @@ class Resque:
         """One queue's failures, where they are kept by queue (``redis_multi_queue``)."""
         return Failed(self.store, self.lifecycle, self.store.keys.failed_of(queue))
 
+    def failed_lists(self) -> list[Failed]:
+        """Every list of failures: Resque's one, then those by queue that its multi-queue backend has made."""
+        names = [name for name in self.store.failure_lists() if name != self.failed.name]
+        return [self.failed, *(Failed(self.store, self.lifecycle, f"{self.store.keys.prefix}{name}") for name in names)]
+
     def stat(self, name: str) -> int:
         """A counter: ``processed`` (failures included) or ``failed``."""
         return self.store.stat(name)

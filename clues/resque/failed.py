@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from clues.attempt import METADATA, Attempt
@@ -16,11 +16,13 @@ from clues.plain import plain
 from clues.resque import times
 from clues.resque.queues import check_name
 from clues.resque.store import Store, batched
-from clues.resque.wire import decode, encode, join, members
+from clues.resque.stored_failure import FailureFilter, StoredFailure
+from clues.resque.wire import encode, join, members
 
 log = logging.getLogger("clues.resque")
 
 _CHUNK = 500
+_MOST_MOVES = 10
 
 
 class Failed:
@@ -45,6 +47,11 @@ class Failed:
         self._key = key or store.keys.failed
         self._clock = clock
 
+    @property
+    def name(self) -> str:
+        """The list's name, without the namespace: ``failed``, or ``<queue>_failed``."""
+        return self._key.removeprefix(self._store.keys.prefix)
+
     def count(self, queue: str | None = None, worker_class: str | None = None) -> int:
         """How many failures there are, of a queue or a class if given."""
         if queue is None and worker_class is None:
@@ -53,92 +60,113 @@ class Failed:
 
     def all(self, offset: int = 0, limit: int = 20) -> list[dict[str, Any]]:
         """Some failures, oldest first, decoded."""
-        return [_entry(raw) for raw in self._store.failures(self._key, offset, limit)]
+        return [StoredFailure.read(0, raw).entry for raw in self._store.failures(self._key, offset, limit)]
 
     def each(
         self, *, queue: str | None = None, worker_class: str | None = None, newest_first: bool = True
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Every failure with its index, newest first as in Resque."""
-        for index, raw in self._raw(newest_first=newest_first):
-            entry = _entry(raw)
-            if queue in (None, _queue_of(entry)) and worker_class in (None, _class_of(entry)):
-                yield index, entry
+        wanted = FailureFilter(_only(worker_class), _only(queue))
+        for failure in self.found(wanted, newest_first=newest_first):
+            yield failure.index, failure.entry
+
+    def at(self, index: int) -> StoredFailure | None:
+        """The failure that stands at an index now."""
+        raws = self._store.failures(self._key, index, 1)
+        return StoredFailure.read(index, raws[0]) if raws else None
+
+    def found(self, wanted: FailureFilter | None = None, *, newest_first: bool = True) -> Iterator[StoredFailure]:
+        """The failures that a filter allows, to look at, and to give to `retry_found` and `remove_found`."""
+        size = self._store.failure_count(self._key)
+        starts = range(0, size, _CHUNK)
+        for start in reversed(starts) if newest_first else starts:
+            raws = self._store.failures(self._key, start, min(_CHUNK, size - start))
+            chunk = [StoredFailure.read(index, raw) for index, raw in enumerate(raws, start)]
+            for failure in reversed(chunk) if newest_first else chunk:
+                if wanted is None or wanted.allows(failure):
+                    yield failure
 
     def retry(self, index: int) -> bool:
         """Push a failure's job again; the entry stays, marked with ``retried_at``.
 
         Returns:
-            Whether it was pushed: False where there is no such failure, or the list has just moved.
+            Whether it was pushed: False where there is no such failure, or it has just been removed.
+
+        Raises:
+            DecodeError: the entry names no job.
+            QueueNameError: its queue's name is one that Resque's keys can't hold.
         """
-        found = self._store.failures(self._key, index, 1)
-        return bool(found) and self._retry(index, found[0])
+        failure = self.at(index)
+        return failure is not None and self.retry_found(failure)
+
+    def retry_found(self, failure: StoredFailure) -> bool:
+        """Push the job of this very failure again, wherever it stands by now; as `retry` otherwise."""
+        queue = failure.queue
+        if not queue or "payload" not in failure.entry:
+            index = failure.index
+            msg = f"failure {index} names no queue or has no payload; remove it with remove({index})"
+            raise DecodeError(msg, failure.raw)
+        check_name(queue)
+        item, attempt = self._item_of(failure, queue)
+        marked = mark_retried(failure.raw, times.retried_at(self._clock()))
+        for index in self._places(failure):
+            if self._store.retry(self._key, index, failure.raw, marked=marked, queue=queue, item=item):
+                self._lifecycle.enqueued(attempt)
+                return True
+        return False
 
     def retry_all(self, queue: str | None = None) -> int:
         """Push the job of every failure, of a queue if given; gives how many were pushed.
 
         Entries that name no job are left as they are; the log names them.
         """
-        return sum(
-            self._try_retry(index, raw)
-            for index, raw in self._raw()
-            if queue is None or _queue_of(_entry(raw)) == queue
-        )
+        wanted = FailureFilter(queues=_only(queue))
+        return sum(map(self._try_retry, self.found(wanted, newest_first=False)))
 
     def remove(self, index: int) -> bool:
         """Remove a failure; gives whether there was one."""
         return self._store.remove_failure(self._key, index)
 
+    def remove_found(self, failures: Iterable[StoredFailure]) -> int:
+        """Remove these very failures, wherever they stand by now; gives how many were still there."""
+        raws = (failure.raw for failure in failures)
+        return sum(self._store.remove_entries(self._key, some) for some in batched(raws, _CHUNK))
+
     def remove_queue(self, queue: str) -> int:
         """Remove the failures of a queue; gives their number."""
-        return self._remove(lambda entry: _queue_of(entry) == queue)
+        return self.remove_found(self.found(FailureFilter(queues=_only(queue))))
 
     def clear_retried(self) -> int:
         """Remove the failures that were retried; gives their number."""
-        return self._remove(lambda entry: bool(entry.get("retried_at")))
+        return self.remove_found(self.found(FailureFilter(retried=True)))
 
-    def clear(self) -> None:
-        """Remove all failures."""
-        self._store.clear_failures(self._key)
+    def clear(self) -> int:
+        """Remove all failures; gives their number."""
+        return self._store.drop_failures(self._key)
 
-    def _remove(self, wanted: Callable[[dict[str, Any]], bool]) -> int:
-        found = [raw for _, raw in self._raw() if wanted(_entry(raw))]
-        return sum(self._store.remove_entries(self._key, some) for some in batched(found))
+    def _places(self, failure: StoredFailure) -> Iterator[int]:
+        """Where it may stand: where it was read, then where it is found again, as long as the list keeps moving."""
+        yield failure.index
+        for _ in range(_MOST_MOVES):
+            index = self._store.find_failure(self._key, failure.raw)
+            if index is None:
+                return
+            yield index
 
-    def _raw(self, *, newest_first: bool = False) -> Iterator[tuple[int, bytes]]:
-        size = self._store.failure_count(self._key)
-        starts = range(0, size, _CHUNK)
-        for start in reversed(starts) if newest_first else starts:
-            chunk = list(enumerate(self._store.failures(self._key, start, min(_CHUNK, size - start)), start))
-            yield from reversed(chunk) if newest_first else chunk
-
-    def _try_retry(self, index: int, raw: bytes) -> bool:
+    def _try_retry(self, failure: StoredFailure) -> bool:
         try:
-            return self._retry(index, raw)
+            return self.retry_found(failure)
         except (DecodeError, QueueNameError) as error:
             log.warning("%s", error)
             return False
 
-    def _retry(self, index: int, raw: bytes) -> bool:
-        entry = _entry(raw)
-        queue = _queue_of(entry)
-        if not queue or "payload" not in entry:
-            msg = f"failure {index} names no queue or has no payload; remove it with remove({index})"
-            raise DecodeError(msg, raw)
-        check_name(queue)
-        item, attempt = self._item_of(entry, queue, raw)
-        marked = mark_retried(raw, times.retried_at(self._clock()))
-        if not self._store.retry(self._key, index, raw, marked=marked, queue=queue, item=item):
-            return False
-        self._lifecycle.enqueued(attempt)
-        return True
-
-    def _item_of(self, entry: dict[str, Any], queue: str, raw: bytes) -> tuple[bytes, Attempt | None]:
+    def _item_of(self, failure: StoredFailure, queue: str) -> tuple[bytes, Attempt | None]:
         """The item to push. One that was no object stands in the entry as a string, and goes back as it came."""
-        payload = entry["payload"]
+        raw, payload = failure.raw, failure.entry["payload"]
         if isinstance(payload, dict):
-            return self._next_attempt(queue, payload, members(raw)["payload"])
+            return self._next_attempt(queue, dict(payload), members(raw)["payload"])
         if isinstance(payload, str):
-            return _original(entry.get("payload_base64")) or payload.encode(), None
+            return _original(failure.entry.get("payload_base64")) or payload.encode(), None
         return members(raw)["payload"], None
 
     def _next_attempt(self, queue: str, payload: dict[str, Any], raw: bytes) -> tuple[bytes, Attempt | None]:
@@ -161,18 +189,8 @@ def mark_retried(raw: bytes, at: str) -> bytes:
     return join(kept | {"retried_at": encode(at)})
 
 
-def _entry(raw: bytes) -> dict[str, Any]:
-    """A failure; one that is no JSON object is shown as its text rather than hidden."""
-    try:
-        found = decode(raw)
-    except DecodeError:
-        found = None
-    return found if isinstance(found, dict) else {"error": raw.decode("utf-8", "backslashreplace")}
-
-
-def _queue_of(entry: dict[str, Any]) -> str | None:
-    queue = entry.get("queue")
-    return queue if isinstance(queue, str) else None
+def _only(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name,)
 
 
 def _original(text: object) -> bytes | None:
@@ -181,9 +199,3 @@ def _original(text: object) -> bytes | None:
         return base64.b64decode(text, validate=True) if isinstance(text, str) else None
     except ValueError:
         return None
-
-
-def _class_of(entry: dict[str, Any]) -> str | None:
-    payload = entry.get("payload")
-    found = payload.get("class") if isinstance(payload, dict) else None
-    return found if isinstance(found, str) else None

@@ -513,15 +513,14 @@ class Store:
             raise
 
     def remove_entries(self, key: str, entries: Sequence[bytes]) -> int:
-        """Remove one failure with exactly these bytes for each entry, in one round trip; gives how many there were."""
+        """Remove one failure with exactly these bytes for each entry, in one round trip; gives how many there were.
+
+        Of several that are the same the last one goes: whoever reads from the tail then skips none.
+        """
         pipe = self.client.pipeline(transaction=False)
         for entry in entries:
-            pipe.lrem(_bytes(key), 1, entry)
+            pipe.lrem(_bytes(key), -1, entry)
         return sum(map(int, pipe.execute()))
-
-    def clear_failures(self, key: str) -> None:
-        """Remove a list of failures."""
-        self.client.delete(_bytes(key))
 
     def find_failure(self, key: str, entry: bytes) -> int | None:
         """Where a failure with exactly these bytes stands, if it does."""

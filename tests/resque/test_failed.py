@@ -15,6 +15,7 @@ from clues.resque import Resque
 from clues.resque.failed import mark_retried
 from clues.resque.failure import FailureEntry
 from clues.resque.registry import Registry
+from clues.resque.stored_failure import ID_LENGTH, FailureFilter
 from clues.resque.wire import members
 from clues.resque.worker import Worker
 from clues.testing import capture_events
@@ -218,23 +219,163 @@ def test_rubys_entries_of_what_is_no_object(client: Resque, redis: Redis, payloa
     assert pushed(redis) == [item]
 
 
-def test_a_list_that_moves_is_left_alone(client: Resque, redis: Redis) -> None:
-    """Between reading an entry and retrying it: the script finds another one there, and refuses."""
-    redis.rpush(FAILED, *(entry(f'{{"class":"A","args":[{number}]}}') for number in range(3)))
-    retry = client.store.retry
+class Meanwhile:
+    """Does something to the list just before a command of the store, the first few times."""
 
-    def moved(*args: Any, **kwargs: Any) -> bool:
-        redis.lpop(FAILED)
-        return retry(*args, **kwargs)
+    def __init__(self, client: Resque, command: str, act: Callable[[], object], times: int = 1) -> None:
+        self._original = getattr(client.store, command)
+        self._act = act
+        self._left = times
+        setattr(client.store, command, self)
 
-    client.store.retry = moved  # type: ignore[method-assign]
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._left:
+            self._left -= 1
+            self._act()
+        return self._original(*args, **kwargs)
+
+
+def numbered(redis: Redis, count: int) -> None:
+    """Fill the list with entries that differ in their argument."""
+    redis.rpush(FAILED, *(entry(f'{{"class":"A","args":[{number}]}}') for number in range(count)))
+
+
+def numbers(redis: Redis, retried: bool | None = None) -> list[int]:
+    """The arguments of the list's entries, of those that were retried, or were not, if asked."""
+    found = [json.loads(raw) for raw in redis.lrange(FAILED, 0, -1)]
+    return [each["payload"]["args"][0] for each in found if retried in {None, "retried_at" in each}]
+
+
+def test_a_failure_that_is_gone_is_not_retried_and_its_neighbour_neither(client: Resque, redis: Redis) -> None:
+    """Removed by somebody else between our reading and our retrying."""
+    numbered(redis, 2)
+    Meanwhile(client, "retry", lambda: redis.lpop(FAILED))
     with capture_events() as recorder:
         assert not client.failed.retry(0)
-        assert not client.failed.retry(1)
     assert recorder.events == []
     assert pushed(redis) == []
-    assert redis.llen(FAILED) == 1
-    assert b"retried_at" not in redis.lindex(FAILED, 0)
+    assert numbers(redis, retried=False) == [1]
+
+
+def test_a_failure_that_has_moved_is_found_again(client: Resque, redis: Redis) -> None:
+    numbered(redis, 5)
+    Meanwhile(client, "retry", lambda: redis.lpop(FAILED), times=2)
+    assert client.failed.retry(3)
+    assert [json.loads(raw)["args"] for raw in pushed(redis)] == [[3]]
+    assert numbers(redis, retried=True) == [3]
+    assert numbers(redis) == [2, 3, 4]
+
+
+def test_a_list_that_never_stands_still_is_given_up(client: Resque, redis: Redis) -> None:
+    numbered(redis, 50)
+    Meanwhile(client, "retry", lambda: redis.lpop(FAILED), times=50)
+    assert not client.failed.retry(40)
+    assert pushed(redis) == []
+    assert numbers(redis, retried=True) == []
+
+
+def test_very_these_are_removed_wherever_they_stand_by_now(client: Resque, redis: Redis) -> None:
+    """Others come and go meanwhile."""
+    numbered(redis, 10)
+    meant = [failure for failure in client.failed.found() if failure.index % 2]
+    redis.lpop(FAILED, 4)
+    redis.rpush(FAILED, entry('{"class":"A","args":[99]}'))
+    assert client.failed.remove_found(meant) == 3
+    assert numbers(redis) == [4, 6, 8, 99]
+
+
+def test_removal_in_many_chunks_skips_none_of_the_same_bytes(client: Resque, redis: Redis) -> None:
+    same, other = entry('{"class":"A","args":[1]}'), entry('{"class":"B","args":[2]}')
+    redis.rpush(FAILED, *[same, other] * 800)
+    assert client.failed.remove_found(client.failed.found(FailureFilter(classes=["A"]))) == 800
+    assert set(redis.lrange(FAILED, 0, -1)) == {other.encode()}
+
+
+# finding
+
+
+def test_an_id_names_an_entry_wherever_it_stands(client: Resque, redis: Redis) -> None:
+    """Also once it was retried; letters only, so that it is no index."""
+    numbered(redis, 200)
+    before = {failure.id: failure.entry["payload"]["args"][0] for failure in client.failed.found()}
+    assert len(before) == 200
+    assert all(name.isalpha() and name.isascii() and len(name) == ID_LENGTH for name in before)
+    client.failed.retry(150)
+    client.failed.retry(150)
+    redis.lpop(FAILED, 100)
+    after = {failure.id: failure.entry["payload"]["args"][0] for failure in client.failed.found()}
+    assert after.items() <= before.items()
+    assert len(after) == 100
+
+
+def test_an_entry_that_is_no_json_has_an_id_too(client: Resque, redis: Redis) -> None:
+    redis.rpush(FAILED, b"caf\xe9", b"[]", b"")
+    assert len({failure.id for failure in client.failed.found()}) == 3
+
+
+FAILURES = [
+    ("A", "q", "ValueError", "2026/11/20 15:00:00 UTC", False),
+    ("A", "r", "KeyError", "2026/11/20 16:00:00 UTC", True),
+    ("B", "q", "ValueError", "2026/11/20 17:00:00 UTC", True),
+    ("B", "r", "App::Error", "no time", False),
+]
+AT_15, AT_16, AT_17 = (1795186800.0 + hour * 3600 for hour in range(3))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "indexes"),
+    [
+        (FailureFilter(), [3, 2, 1, 0]),
+        (FailureFilter(classes=["A"]), [1, 0]),
+        (FailureFilter(classes=["A", "B"], queues=["q"]), [2, 0]),
+        (FailureFilter(exceptions=["App::Error", "KeyError"]), [3, 1]),
+        (FailureFilter(retried=True), [2, 1]),
+        (FailureFilter(retried=False), [3, 0]),
+        (FailureFilter(since=AT_16), [2, 1]),
+        (FailureFilter(until=AT_16), [1, 0]),
+        (FailureFilter(since=AT_15, until=AT_17, classes=["B"]), [2]),
+        (FailureFilter(since=AT_17 + 1), []),
+    ],
+)
+def test_filters(client: Resque, redis: Redis, wanted: FailureFilter, indexes: list[int]) -> None:
+    for worker_class, queue, exception, failed_at, retried in FAILURES:
+        stored = {"failed_at": failed_at, "payload": {"class": worker_class, "args": []}, "exception": exception}
+        redis.rpush(FAILED, json.dumps({**stored, "queue": queue, **({"retried_at": failed_at} if retried else {})}))
+    assert [failure.index for failure in client.failed.found(wanted)] == indexes
+    assert [failure.index for failure in client.failed.found(wanted, newest_first=False)] == indexes[::-1]
+    assert bool(wanted) is (len(indexes) < 4)
+
+
+@pytest.mark.parametrize("raw", ["7", "{}", '{"payload":7,"failed_at":7,"queue":[],"exception":{},"error":1}', "\xff"])
+def test_what_else_may_stand_there_is_read(client: Resque, redis: Redis, raw: str) -> None:
+    """Every property of it; what is not there is None."""
+    redis.rpush(FAILED, raw)
+    failure = client.failed.at(0)
+    assert failure is not None
+    texts = (failure.queue, failure.worker_class, failure.exception, failure.event_hash)
+    assert texts == (None,) * 4
+    assert failure.failed_at is None
+    assert not failure.retried
+    assert isinstance(failure.error, str)
+    assert client.failed.at(1) is None
+
+
+def test_rubys_old_metadata_have_the_hash_twice(client: Resque, redis: Redis) -> None:
+    redis.rpush(FAILED, entry(f'{{"class":"A","clues_metadata":{{"event_hash":"old","_event_hash":"{HASH}"}}}}'))
+    redis.rpush(FAILED, entry('{"class":"A","clues_metadata":{"event_hash":"old"}}'))
+    assert [failure.event_hash for failure in client.failed.found()] == ["old", HASH]
+
+
+def test_clearing_tells_how_many(client: Resque, redis: Redis) -> None:
+    numbered(redis, 3)
+    assert client.failed.clear() == 3
+    assert client.failed.clear() == 0
+
+
+def test_every_list(client: Resque, redis: Redis) -> None:
+    """Resque's one, and those of its multi-queue backend."""
+    redis.sadd("resque:failed_queues", "b_failed", "a_failed", "failed")
+    assert [failed.name for failed in client.failed_lists()] == ["failed", "a_failed", "b_failed"]
 
 
 NO_JOBS = [
