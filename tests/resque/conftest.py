@@ -1,9 +1,10 @@
-"""Real Redis servers, as many as a test wants."""
+"""Real Redis servers, as many as a test wants; texts read as config files."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clues.demo.redis_server import free_port
+from clues.resque.starter import StarterConfig, read_config
 from tests.redis_server import binary
 from tests.requirements import lacking
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.resque.configs import Read
 
 
 @dataclass
@@ -81,3 +85,16 @@ def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
     yield start
     for server in running:
         server.stop()
+
+
+@pytest.fixture
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Read a text as a config file; the import path is put back after the test."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def read(text: str) -> StarterConfig:
+        place = tmp_path / "clues.conf.py"
+        place.write_text(text)
+        return read_config(place)
+
+    return read
