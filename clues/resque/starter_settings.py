@@ -5,6 +5,7 @@ Kept are plain values only, texts, numbers, booleans and lists of texts, so that
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import reprlib
@@ -45,35 +46,36 @@ class Setting:
             return self.read(given)
         except CluesError as error:
             reason = f": {error}"
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             reason = ""
         msg = f"{label} must be {self.wanted}, not {self._shown(given)}{reason}"
         raise ConfigError(msg) from None
 
     def _shown(self, given: object) -> str:
         if not self.secret:
-            return _repr.repr(given)
+            with contextlib.suppress(ValueError):  # an integer too long to be written
+                return _repr.repr(given)
         return "the one given" if isinstance(given, str) else f"of type {type(given).__qualname__}"
 
 
-def _number_of(things: str, least: int) -> Setting:
+def _number_of(things: str, least: int, most: int = 1_000_000) -> Setting:
     def read(given: object) -> int:
-        if not isinstance(given, int) or isinstance(given, bool) or given < least:
+        if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= most:
             raise ValueError
         return int(given)
 
-    return Setting(f"a whole number of {things}, {least} or more", read)
+    return Setting(f"a whole number of {things} from {least} to {most}", read)
 
 
-def _seconds(*, or_zero: bool) -> Setting:
+def _seconds(least: float = 0.0) -> Setting:
     def read(given: object) -> float:
-        if not isinstance(given, int | float) or isinstance(given, bool) or not math.isfinite(given):
-            raise ValueError
-        if given < 0 or (given == 0 and not or_zero):
+        if not isinstance(given, int | float) or isinstance(given, bool):
+            raise ValueError  # noqa: TRY004 - one kind of error for all that is not wanted
+        if not math.isfinite(given) or given < least:
             raise ValueError
         return float(given)
 
-    return Setting(f"a number of seconds, {'0 or more' if or_zero else 'more than 0'}", read)
+    return Setting(f"a number of seconds, {least:g} or more", read)
 
 
 def _flag(given: object) -> bool:
@@ -134,26 +136,26 @@ def _module(given: object) -> str:
 
 SETTINGS = {
     "app": Setting("a module's name such as shop.jobs, or a list of them", _modules),
-    "backoff_interval": _seconds(or_zero=True),
-    "batch_size": _number_of("jobs", 1),
+    "backoff_interval": _seconds(),
+    "batch_size": _number_of("jobs", 1, 1000),
     "concurrency": _number_of("worker processes", 0),
-    "dequeue_interval": _seconds(or_zero=True),
+    "dequeue_interval": _seconds(),
     "graceful_term": Setting("True or False", _flag),
-    "heartbeat_interval": _seconds(or_zero=False),
+    "heartbeat_interval": _seconds(least=0.1),
     "heartbeats_before_dead": _number_of("heartbeats", 1),
     "hostname": Setting("a host's name, without a colon", _host),
-    "jobs_per_fork": _number_of("jobs", 1),
+    "jobs_per_fork": _number_of("jobs", 0),
     "logger": Setting("a logging.Logger, or a file's path", _file),
-    "max_interval": _seconds(or_zero=True),
-    "min_interval": _seconds(or_zero=True),
+    "max_interval": _seconds(),
+    "min_interval": _seconds(),
     "namespace": Setting("a text without control characters", _text),
     "pid_file": Setting("a file's path", _file),
-    "pre_shutdown_timeout": _seconds(or_zero=True),
+    "pre_shutdown_timeout": _seconds(),
     "queues": Setting("names and patterns of queues, in a list or separated by commas", _queues),
     "redis": Setting("a Redis URL such as redis://localhost:6379/0", _url, secret=True),
     "status_file": Setting("a file's path", _file),
     "term_child": Setting("True or False", _flag),
-    "term_timeout": _seconds(or_zero=True),
+    "term_timeout": _seconds(),
     "thread_count": _number_of("threads", 1),
     "title_prefix": Setting("a text without control characters", _text),
 }

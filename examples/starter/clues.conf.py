@@ -16,7 +16,7 @@ namespace = None
 # Worker processes. Signals change their number later: TTIN one more, TTOU one fewer.
 concurrency = 4
 
-# How many jobs a process performs at once, after how many it is replaced, and how many it takes in one go.
+# How many jobs a process performs at once, after how many it is replaced (0: never), how many it takes in one go.
 thread_count = 1
 jobs_per_fork = 1
 batch_size = 1

@@ -26,7 +26,7 @@ graceful_term = False
 heartbeat_interval = 2
 heartbeats_before_dead = 25
 hostname = "web-1"
-jobs_per_fork = 100
+jobs_per_fork = 0
 logger = Path("log") / "clues.log"
 max_interval = 30
 min_interval = 0
@@ -55,7 +55,7 @@ CONSTANT = 2
         "heartbeat_interval": 2.0,
         "heartbeats_before_dead": 25,
         "hostname": "web-1",
-        "jobs_per_fork": 100,
+        "jobs_per_fork": 0,
         "logger": "log/clues.log",
         "max_interval": 30.0,
         "min_interval": 0.0,
@@ -89,18 +89,21 @@ def test_modules_as_modules(read: Read) -> None:
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
-        ("concurrency = '4'", "concurrency must be a whole number of worker processes, 0 or more, not '4'"),
-        ("concurrency = -1", "concurrency must be a whole number of worker processes, 0 or more, not -1"),
-        ("concurrency = True", "0 or more, not True"),
-        ("thread_count = 0", "thread_count must be a whole number of threads, 1 or more, not 0"),
-        ("jobs_per_fork = 2.0", "jobs_per_fork must be a whole number of jobs, 1 or more, not 2.0"),
-        ("batch_size = []", "batch_size must be a whole number of jobs, 1 or more, not []"),
-        ("heartbeats_before_dead = 0", "heartbeats, 1 or more, not 0"),
+        ("concurrency = '4'", "concurrency must be a whole number of worker processes from 0 to 1000000, not '4'"),
+        ("concurrency = -1", "concurrency must be a whole number of worker processes from 0 to 1000000, not -1"),
+        ("concurrency = True", "to 1000000, not True"),
+        ("thread_count = 0", "thread_count must be a whole number of threads from 1 to 1000000, not 0"),
+        ("jobs_per_fork = 2.0", "jobs_per_fork must be a whole number of jobs from 0 to 1000000, not 2.0"),
+        ("batch_size = []", "batch_size must be a whole number of jobs from 1 to 1000, not []"),
+        ("batch_size = 1001", "from 1 to 1000, not 1001"),
+        ("heartbeats_before_dead = 0", "heartbeats from 1 to 1000000, not 0"),
+        ("concurrency = 10**5000", "from 0 to 1000000, not "),
+        ("term_timeout = 10**5000", "0 or more, not "),
         ("dequeue_interval = float('nan')", "dequeue_interval must be a number of seconds, 0 or more, not nan"),
         ("term_timeout = -0.5", "term_timeout must be a number of seconds, 0 or more, not -0.5"),
         ("max_interval = float('inf')", "0 or more, not inf"),
         ("min_interval = True", "0 or more, not True"),
-        ("heartbeat_interval = 0", "heartbeat_interval must be a number of seconds, more than 0, not 0"),
+        ("heartbeat_interval = 0", "heartbeat_interval must be a number of seconds, 0.1 or more, not 0"),
         ("term_child = 1", "term_child must be True or False, not 1"),
         ("queues = []", "queues must be names and patterns of queues, in a list or separated by commas, not []"),
         ("queues = ['a', '']", "commas, not ['a', '']: A queue's name is empty"),
