@@ -1,14 +1,20 @@
-"""A progress bar for long reading, on a terminal's standard error."""
+"""Progress bars for long work, on a terminal's standard error."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 WORTH_SHOWING = 64 * 1024 * 1024
 """Bytes; less is read before anybody would look at a bar."""
+
+WORTH_COUNTING = 5_000
+"""Things; fewer are done before anybody would look at a bar."""
 
 
 @contextmanager
@@ -32,3 +38,19 @@ def reading_progress(paths: Iterable[Path]) -> Iterator[Callable[[int], object] 
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("reading", total=total)
         yield lambda count: shown.advance(task, count)
+
+
+def counted(things: Iterable[_T], total: int, what: str) -> Generator[_T]:
+    """Go through things, and show how far, where they are many and somebody is looking."""
+    if total < WORTH_COUNTING or not sys.stderr.isatty():
+        yield from things
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        for thing in things:
+            yield thing
+            shown.advance(task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from clues.attempt import METADATA, Attempt
@@ -75,7 +75,7 @@ class Failed:
         raws = self._store.failures(self._key, index, 1)
         return StoredFailure.read(index, raws[0]) if raws else None
 
-    def found(self, wanted: FailureFilter | None = None, *, newest_first: bool = True) -> Iterator[StoredFailure]:
+    def found(self, wanted: FailureFilter | None = None, *, newest_first: bool = True) -> Generator[StoredFailure]:
         """The failures that a filter allows, to look at, and to give to `retry_found` and `remove_found`."""
         size = self._store.failure_count(self._key)
         starts = range(0, size, _CHUNK)
@@ -104,7 +104,7 @@ class Failed:
         queue = failure.queue
         if not queue or "payload" not in failure.entry:
             index = failure.index
-            msg = f"failure {index} names no queue or has no payload; remove it with remove({index})"
+            msg = f"failure {index} names no queue or has no payload; it can only be removed"
             raise DecodeError(msg, failure.raw)
         check_name(queue)
         item, attempt = self._item_of(failure, queue)
@@ -143,6 +143,13 @@ class Failed:
     def clear(self) -> int:
         """Remove all failures; gives their number."""
         return self._store.drop_failures(self._key)
+
+    def clear_up_to(self, newest: StoredFailure) -> int:
+        """Remove this very failure and all that are older, so none that has come since; gives their number."""
+        for index in self._places(newest):
+            if self._store.trim_failures(self._key, index, newest.raw):
+                return index + 1
+        return 0
 
     def _places(self, failure: StoredFailure) -> Iterator[int]:
         """Where it may stand: where it was read, then where it is found again, as long as the list keeps moving."""

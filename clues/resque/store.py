@@ -156,6 +156,7 @@ class Store:
         self._take = client.register_script(_script("take"))
         self._finish = client.register_script(_script("finish"))
         self._retry = client.register_script(_script("retry"))
+        self._trim_failures = client.register_script(_script("trim_failures"))
         self._give_back = client.register_script(_script("give_back"))
         self._keep_begun = client.register_script(_script("keep_begun"))
         self._register = client.register_script(_script("register"))
@@ -526,6 +527,10 @@ class Store:
         """Where a failure with exactly these bytes stands, if it does."""
         found = self.client.lpos(_bytes(key), entry)
         return None if found is None else int(found)
+
+    def trim_failures(self, key: str, index: int, entry: bytes) -> bool:
+        """Remove a failure and all that are older, unless the list has moved meanwhile."""
+        return bool(self._trim_failures(keys=[_bytes(key)], args=[index, entry], client=self.client))
 
     def drop_failures(self, key: str) -> int:
         """Remove a list of failures; gives how many it held."""

@@ -372,6 +372,19 @@ def test_clearing_tells_how_many(client: Resque, redis: Redis) -> None:
     assert client.failed.clear() == 0
 
 
+def test_what_comes_while_somebody_is_asked_is_not_cleared(client: Resque, redis: Redis) -> None:
+    """Nor what others have left of what was there."""
+    numbered(redis, 5)
+    newest = client.failed.at(4)
+    assert newest is not None
+    redis.lpop(FAILED, 2)
+    redis.rpush(FAILED, entry('{"class":"A","args":[5]}'))
+    assert client.failed.clear_up_to(newest) == 3
+    assert numbers(redis) == [5]
+    assert client.failed.clear_up_to(newest) == 0
+    assert numbers(redis) == [5]
+
+
 def test_every_list(client: Resque, redis: Redis) -> None:
     """Resque's one, and those of its multi-queue backend."""
     redis.sadd("resque:failed_queues", "b_failed", "a_failed", "failed")

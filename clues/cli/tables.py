@@ -1,0 +1,26 @@
+"""Tables: fitted to a terminal, whole and without trailing spaces elsewhere."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from clues.cli.output import console, on_terminal
+
+_WIDE = 100_000
+
+
+def plain_table() -> Table:
+    """A table without lines, whose columns are still to come."""
+    return Table(box=None, padding=(0, 2, 0, 0), header_style="dim", footer_style="bold", pad_edge=False)
+
+
+def print_table(table: Table) -> None:
+    """Print it, cut where a terminal's line ends."""
+    screen = console(soft_wrap=False)
+    if on_terminal():
+        screen.print(table)
+        return
+    with screen.capture() as captured:
+        screen.print(table, width=_WIDE, crop=False)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
