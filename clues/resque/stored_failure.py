@@ -10,6 +10,7 @@ from typing import Any
 
 from clues.attempt import METADATA
 from clues.errors import DecodeError
+from clues.metadata import read_hash
 from clues.resque import times
 from clues.resque.wire import decode, join, members
 
@@ -90,9 +91,7 @@ class StoredFailure:
         """The hash of the job's events."""
         payload = self.entry.get("payload")
         metadata = payload.get(METADATA) if isinstance(payload, dict) else None
-        if not isinstance(metadata, dict):
-            return None
-        return _text(metadata.get("_event_hash")) or _text(metadata.get("event_hash"))
+        return read_hash(metadata) if isinstance(metadata, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
