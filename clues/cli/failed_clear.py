@@ -71,7 +71,7 @@ def remove(
 ) -> None:
     """Remove failures without retrying them."""
     from clues.cli.failed_choice import chosen
-    from clues.resque.application import client_of, reaching_redis
+    from clues.cli.application import client_of, reaching_redis
 
     wanted = filter_of(classes, queues, exceptions, since, until, retried=retried)
     check_choice(names or (), wanted, everything=everything, limit=limit)
@@ -98,7 +98,7 @@ def clear(
 ) -> None:
     """Remove all failures, or all that filters select, after asking."""
     from clues.cli.failed_choice import chosen, lists_of
-    from clues.resque.application import client_of, reaching_redis
+    from clues.cli.application import client_of, reaching_redis
 
     wanted = filter_of(classes, queues, exceptions, since, until, retried=retried)
     if not yes and not sys.stdin.isatty():

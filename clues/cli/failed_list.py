@@ -57,7 +57,7 @@ def list_failures(
     """List failures, newest first."""
     from clues.cli.failed_choice import lists_of, matching
     from clues.cli.output import on_terminal, quiet_pipe, say
-    from clues.resque.application import client_of, reaching_redis
+    from clues.cli.application import client_of, reaching_redis
 
     wanted = filter_of(classes, queues, exceptions, since, until, retried=retried)
     client = client_of([], redis=redis, namespace=namespace)
@@ -90,7 +90,7 @@ def show(
     """Show all of one failure: error, backtrace, payload, the hash of its events."""
     from clues.cli.failed_choice import lists_of, named
     from clues.cli.output import quiet_pipe, say
-    from clues.resque.application import client_of, reaching_redis
+    from clues.cli.application import client_of, reaching_redis
 
     client = client_of([], redis=redis, namespace=namespace)
     with reaching_redis():

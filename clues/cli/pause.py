@@ -51,7 +51,7 @@ def pause(
     as_json: Json = False,
 ) -> None:
     """Let workers take no more jobs, or none from some queues."""
-    from clues.resque.application import client_of, reaching_redis
+    from clues.cli.application import client_of, reaching_redis
 
     names = _checked(queues or ())
     client = client_of([], redis=redis, namespace=namespace)
@@ -74,7 +74,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Let workers take jobs again."""
-    from clues.resque.application import client_of, reaching_redis
+    from clues.cli.application import client_of, reaching_redis
 
     if queues and everything:
         msg = "name queues or say --all, not both"
