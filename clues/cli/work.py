@@ -14,10 +14,16 @@ Examples:
 
   clues work --app shop.jobs --queues critical,default
 
-  QUEUES='critical,*' INTERVAL=1 clues work --app shop.initializer --app shop.jobs
+  QUEUES='critical,*' WORKER_COUNT=4 JOBS_PER_FORK=100 clues work --app shop.initializer --app shop.jobs
 
-Resque's environment means what it means in Resque: QUEUES, QUEUE, INTERVAL, REDIS_URL, PIDFILE, VERBOSE or LOGGING,
-VVERBOSE, RESQUE_PROCLINE_PREFIX. TERM, INT and QUIT stop the worker after the job at hand."""
+Resque's environment means what it means in Resque: QUEUES, QUEUE, INTERVAL, MIN_INTERVAL, MAX_INTERVAL,
+BACKOFF_INTERVAL, FORK_PER_JOB, TERM_CHILD, GRACEFUL_TERM, RESQUE_TERM_TIMEOUT, RESQUE_PRE_SHUTDOWN_TIMEOUT, PIDFILE,
+BACKGROUND, RUN_AT_EXIT_HOOKS, COUNT, VERBOSE or LOGGING, VVERBOSE, RESQUE_PROCLINE_PREFIX, REDIS_URL. Besides:
+WORKER_COUNT processes of THREAD_COUNT threads, replaced after JOBS_PER_FORK jobs (1, 1 and 1); BATCH_SIZE jobs taken at
+once (1); HEARTBEAT_INTERVAL_SECONDS (2), HEARTBEATS_BEFORE_DEAD (25).
+
+Signals: QUIT stops after the running jobs; TERM and INT stop now; USR1 kills the running jobs and goes on; USR2 takes no
+more jobs, CONT takes them again; TTIN and TTOU: one worker process more, or fewer; HUP: new code, gracefully."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,28 +58,28 @@ def work(
     """Work queues until told to stop."""
     import os
     import sys
+    from dataclasses import replace
 
-    from clues.cli.application import client_of, reaching_redis
+    from clues.cli.application import reaching_redis
     from clues.cli.output import say
-    from clues.cli.worker_log import log_as_resque
-    from clues.errors import AppError
+    from clues.resque.moulds import Launch
+    from clues.resque.options import Options
+    from clues.resque.queues import QueueList
     from clues.resque.runner import run
+    from clues.resque.worker_log import log_as_resque
 
     _check(interval)
-    client = client_of(app, redis=redis, namespace=namespace)
-    if not client.registry.names():
-        msg = f"{', '.join(app)} has no jobs: classes with a queue and perform, or functions under @resque.job"
-        raise AppError(msg)
+    polled = QueueList(queues)
+    options = replace(Options.from_environment(os.environ), queues=tuple(queues.split(",")), interval=interval)
     log_as_resque(os.environ)
     if sys.stderr.isatty():
-        say(f"working {queues} on {client.store.describe()}; Ctrl-C stops, after the job at hand")
+        say(f"working {polled.id_part}; Ctrl-C stops now, QUIT (Ctrl-\\) after the jobs at hand")
     with reaching_redis():
         status = run(
-            client,
-            queues,
-            interval=interval,
-            pidfile=os.environ.get("PIDFILE") or None,
-            title_prefix=os.environ.get("RESQUE_PROCLINE_PREFIX", ""),
+            Launch(tuple(app), redis=redis, namespace=namespace),
+            options,
+            pid_file=os.environ.get("PIDFILE") or None,
+            background="BACKGROUND" in os.environ,
         )
     raise typer.Exit(status)
 

@@ -57,6 +57,11 @@ class Heartbeat:
             self._known[known.worker_id] = known
         return True
 
+    def adopt(self, some: Iterable[Registration]) -> None:
+        """Beat for workers that are registered."""
+        with self._lock:
+            self._known.update((known.worker_id, known) for known in some)
+
     def update(self, some: Iterable[Registration]) -> None:
         """What is known of workers has changed; the next beat tells it."""
         with self._lock:

@@ -190,3 +190,10 @@ class Holding:
                 self.record.idle()
             self._items.clear()
             return given
+
+    def forget(self) -> None:
+        """Somebody else has finished what was held."""
+        with self._lock:
+            self._items.clear()
+            self._ended.clear()
+            self._begun = None

@@ -40,6 +40,9 @@ class Interruptible(Protocol):
     def throw(self, kind: type[Interrupt], serial: int) -> bool:
         """Raise this in the code that runs, if it is still that run; gives whether it is, and had none raised yet."""
 
+    def kill(self) -> bool:
+        """End the code at once, if it runs in a process of its own; gives whether it does."""
+
 
 class InMainThread:
     """A job in the main thread: a signal's handler raises, which ends system calls that wait, too."""
@@ -68,12 +71,22 @@ class InMainThread:
         signal.pthread_kill(threading.main_thread().ident or 0, DELIVER)
         return True
 
+    def raise_now(self, kind: type[Interrupt]) -> None:
+        """Raise it, in a signal's handler."""
+        if self._inside and not self.thrown:
+            self.thrown = kind
+            raise kind
+
     def deliver(self) -> None:
         """Raise what was asked for; in a signal's handler."""
         asked, self._asked = self._asked, None
         if asked is not None and asked[1] == self.serial and self._inside and not self.thrown:
             self.thrown = asked[0]
             raise asked[0]
+
+    def kill(self) -> bool:
+        """It can't be ended without this process."""
+        return False
 
 
 class InThread:
@@ -105,6 +118,10 @@ class InThread:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(kind))
             return True
 
+    def kill(self) -> bool:
+        """It can't be ended without this process."""
+        return False
+
     def _leave(self) -> None:
         """Let nothing be raised any more; what comes in the last moment comes too late, the job is over."""
         while True:
@@ -129,4 +146,8 @@ class Uninterruptible:
 
     def throw(self, kind: type[Interrupt], serial: int) -> bool:  # noqa: ARG002 - the protocol's signature
         """Nothing is raised."""
+        return False
+
+    def kill(self) -> bool:
+        """It can't be ended without this process."""
         return False

@@ -435,6 +435,10 @@ class Store:
         found = _one(self.client.get(_bytes(self.keys.worker_started(worker_id))))
         return None if found is None else _text(found)
 
+    def life_left(self, worker_id: str) -> int:
+        """Milliseconds until a worker is dead, unless it beats; 0 or less if it is."""
+        return int(self.client.pttl(_bytes(self.keys.worker_heartbeat(worker_id))))
+
     def forget_heartbeat(self, worker_id: str) -> None:
         """Remove a worker's heartbeat."""
         self.client.hdel(self.keys.heartbeats, _bytes(worker_id))

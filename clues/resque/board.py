@@ -1,0 +1,159 @@
+"""The scoreboard's file: one to a tree, shared by its processes, and found by the next tree when all of them are dead.
+
+Two kinds of locks tell who lives. Every process of the tree holds a shared lock on the file beside the board: nobody
+can lock it exclusively before the last one is gone. And whoever works a slot holds that slot's byte of the board,
+which the system gives to the next in line the moment its holder ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Self
+
+from clues.errors import ConfigError
+from clues.resque.scoreboard import RECORD, Record
+
+_PAGE = 4096
+_MAGIC = b"clues board 1\n"
+
+
+class Board:
+    """A tree's scoreboard.
+
+    Attributes:
+        path: its file.
+        told: what stands in its head: ``base_id``, ``token``, ``place``, ``capacity``, ``threads``, …
+    """
+
+    def __init__(self, path: Path, board: int, lock: int) -> None:
+        """Map an open file; see `create`, `join` and `dead_ones`."""
+        self.path = path
+        self._board = board
+        self._lock = lock
+        self._memory = memoryview(mmap.mmap(board, 0))
+        head = bytes(self._memory[:_PAGE])
+        if not head.startswith(_MAGIC):
+            msg = f"{path} is no scoreboard of this version"
+            raise ConfigError(msg)
+        self.told: dict[str, Any] = json.loads(head[len(_MAGIC) :].rstrip(b"\0"))
+
+    @classmethod
+    def create(cls, folder: str, place: str, token: str, *, capacity: int, threads: int, **told: Any) -> Self:
+        """Make a board for a tree.
+
+        Args:
+            folder: where; it is made if it is not there, for this user only.
+            place: the Redis and namespace that the tree works on.
+            token: tells this tree from all others.
+            capacity: slots that there may be.
+            threads: threads of each.
+            told: what else to write into its head.
+
+        Raises:
+            ConfigError: the folder can't be made or written, or is somebody else's.
+        """
+        path = _checked_folder(folder) / f"{_name(place)}-{os.getpid()}-{token}.board"
+        head = {**told, "place": place, "token": token, "capacity": capacity, "threads": threads}
+        try:
+            # The lock first: a board that nobody has locked is a dead tree's.
+            lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            board = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            os.truncate(board, _PAGE + capacity * threads * RECORD)  # its untouched pages take no room
+            os.pwrite(board, _MAGIC + json.dumps(head).encode(), 0)
+        except OSError as error:
+            msg = f"can't make the scoreboard {path}: {error.strerror or error}; CLUES_RUN_DIR names another folder"
+            raise ConfigError(msg) from error
+        return cls(path, board, lock)
+
+    @classmethod
+    def join(cls, path: str | Path) -> Self:
+        """Open the board of one's own tree, in another of its processes."""
+        path = Path(path)
+        lock = os.open(_lock_of(path), os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        return cls(path, os.open(path, os.O_RDWR | os.O_CLOEXEC), lock)
+
+    def record(self, slot: int, thread: int) -> Record:
+        """The place of one worker."""
+        return Record(self._memory, _PAGE + (slot * self.threads + thread) * RECORD)
+
+    def records(self, slot: int) -> list[Record]:
+        """The places of a slot's workers."""
+        return [self.record(slot, thread) for thread in range(self.threads)]
+
+    @property
+    def capacity(self) -> int:
+        """How many slots there may be."""
+        return int(self.told["capacity"])
+
+    @property
+    def threads(self) -> int:
+        """How many workers each slot has."""
+        return int(self.told["threads"])
+
+    def occupy(self, slot: int) -> None:
+        """Wait for a slot to be free, and hold it until this process ends, or `vacate`."""
+        fcntl.lockf(self._board, fcntl.LOCK_EX, 1, slot)
+
+    def vacate(self, slot: int) -> None:
+        """Let the next in line have the slot."""
+        fcntl.lockf(self._board, fcntl.LOCK_UN, 1, slot)
+
+    def remove(self) -> None:
+        """Delete it: nothing of it is left to settle."""
+        for path in (self.path, _lock_of(self.path)):
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of it."""
+        with contextlib.suppress(OSError):
+            os.close(self._board)
+            os.close(self._lock)
+
+
+def dead_ones(folder: str, place: str) -> Iterator[Board]:
+    """The boards of trees of this Redis and namespace whose processes are all gone; each is ours while it is given."""
+    for path in sorted(Path(folder).glob(f"{_name(place)}-*.board")):
+        with contextlib.suppress(OSError, ValueError):
+            lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found = Board(path, os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), lock)
+            except BaseException:
+                os.close(lock)
+                raise
+            try:
+                yield found
+            finally:
+                found.close()
+
+
+def _checked_folder(folder: str) -> Path:
+    path = Path(folder)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        msg = f"can't make the folder {folder}: {error.strerror or error}; CLUES_RUN_DIR names another one"
+        raise ConfigError(msg) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        msg = f"{folder} must be a folder of this user's that no others may write; CLUES_RUN_DIR names another one"
+        raise ConfigError(msg)
+    return path
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")
+
+
+def _name(place: str) -> str:
+    return sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:12]

@@ -1,0 +1,252 @@
+"""The mould: loads the application once, and forks worker processes that share its memory.
+
+It is a program of its own, started by the master, so that each has fresh code, and the master none of the application's.
+It works for nobody but its master: when that is gone, it ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from clues.errors import AppError, CluesError
+from clues.resque import proctitle
+from clues.resque.application import client_of
+from clues.resque.board import Board
+from clues.resque.channel import Channel
+from clues.resque.clerk import Clerk
+from clues.resque.options import Options
+from clues.resque.process import CATCHABLE, Place, WorkerProcess, leave
+from clues.resque.queues import QueueList
+from clues.resque.recipe import recipe
+from clues.resque.signals import WakeUp
+from clues.resque.slots import worker_id
+from clues.resque.starter import Starter, StarterConfig, StarterWorker, read_config
+from clues.resque.worker_hooks import hooks
+from clues.resque.worker_log import log_as_resque
+
+log = logging.getLogger("clues.resque")
+
+_IGNORED = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU", "SIGPIPE")
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What before_pause and after_pause hooks get as their worker.
+
+    Attributes:
+        id: the id of the tree's first worker.
+        paused: whether it takes no more jobs.
+    """
+
+    id: str
+    paused: bool
+
+
+class Mould:
+    """Forks at its master's word, and tells it how the forked processes end."""
+
+    def __init__(self, channel: Channel, lifeline: int, notices: int) -> None:
+        """Prepare; `run` does it."""
+        self._channel = channel
+        self._lifeline = lifeline
+        self._notices = notices
+        self._child_ended = WakeUp()
+        self._children: set[int] = set()
+        self._config: StarterConfig | None = None
+        self._workers: dict[int, int] = {}
+        self._count = 0
+        self._actions: dict[str, Callable[[dict[str, Any]], None]] = {
+            "board": self._join,
+            "fork": self._fork_worker,
+            "clerk": self._fork_clerk,
+            "hook": self._run_hook,
+            "workers": self._note_workers,
+        }
+
+    def run(self) -> int:
+        """Load the application, then serve the master until it hangs up; gives the exit status."""
+        self._catch_signals()
+        told = self._channel.receive()
+        if not told:
+            return 0
+        try:
+            self._load(told[0])
+        except CluesError as error:
+            self._channel.send(failed=str(error))
+            return 1
+        except Exception as error:
+            log.exception("the application could not be loaded")
+            self._channel.send(failed=f"{type(error).__name__}: {error}")
+            return 1
+        self._serve()
+        return 0
+
+    # loading
+
+    def _load(self, told: dict[str, Any]) -> None:
+        self._options = Options.by(told["options"])
+        proctitle.show("Loading the application", prefix=self._options.title_prefix)
+        settings: dict[str, Any] = {}
+        if told["config"]:
+            self._config = read_config(told["config"])
+            settings = dict(self._config.settings)
+            self._options = self._options.having(settings)
+        log_as_resque(os.environ)
+        apps = [*told["app"], *settings.get("app", [])]
+        self._client = client_of(
+            apps,
+            redis=told["redis"] or settings.get("redis"),
+            namespace=told["namespace"] if told["namespace"] is not None else settings.get("namespace"),
+        )
+        if self._config is not None:
+            self._client.registry.load(self._config.module)
+        if not self._client.registry.names():
+            where = ", ".join(apps) or told["config"]
+            msg = f"{where} has no jobs: classes with a queue and perform, or functions under @resque.job"
+            raise AppError(msg)
+        QueueList(self._options.queues)
+        hooks.run("before_first_fork")
+        hooks.forked = os.getpid()
+        with contextlib.suppress(Exception):
+            self._client.store.client.connection_pool.disconnect()
+        gc.collect()
+        gc.freeze()  # what is loaded stays: no collection in a child touches its memory, which would copy it
+        self._count = self._options.worker_count
+        self._channel.send(
+            ready={
+                "options": self._options.told(),
+                "settings": {name: value for name, value in settings.items() if name != "redis"},
+                "recipe": base64.b64encode(recipe(self._client.store.client)).decode(),
+                "namespace": self._client.store.keys.namespace,
+                "jobs": len(self._client.registry.names()),
+            }
+        )
+
+    # serving
+
+    def _serve(self) -> None:
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(self._child_ended, select.POLLIN)
+        proctitle.show("Mould", prefix=self._options.title_prefix)
+        while not self._channel.closed:
+            ready = {fd for fd, _ in poll.poll()}
+            if self._child_ended.fileno() in ready:
+                self._child_ended.drain()
+                self._reap()
+            if self._channel.fileno() in ready:
+                for message in self._channel.receive():
+                    for word, details in message.items():
+                        self._actions[word](details)
+
+    def _reap(self) -> None:
+        for pid in list(self._children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._children.discard(pid)
+                self._channel.send(ended={"pid": pid, "status": status})
+
+    def _join(self, told: dict[str, Any]) -> None:
+        self._board = Board.join(told["path"])
+        self._base_id = self._board.told["base_id"]
+
+    def _note_workers(self, told: dict[str, Any]) -> None:
+        self._count = told["count"]
+        self._workers = {int(pid): slot for pid, slot in told["old"].items()}
+
+    def _run_hook(self, told: dict[str, Any]) -> None:
+        moment = told["moment"]
+        args = (Paused(self._base_id, moment == "before_pause"),) if moment.endswith("_pause") else ()
+        hooks.run_safely(moment, *args)
+        self._channel.send(hooked=moment)
+
+    # forking
+
+    def _fork_worker(self, told: dict[str, Any]) -> None:
+        slot = told["slot"]
+        place = Place(slot, self._board, self._base_id, self._lifeline, self._notices, told["paused"])
+        if self._config is not None and self._config.before_fork is not None:
+            worker = self._starter_worker(slot)
+            try:
+                self._config.before_fork(self._starter(), worker, slot)
+            except Exception:
+                log.exception("before_fork failed; worker %d is not forked", slot)
+                self._channel.send(forked={"pid": 0, "slot": slot, "role": "worker"})
+                return
+        self._fork(lambda: self._be_worker(place), slot, "worker")
+
+    def _be_worker(self, place: Place) -> None:
+        if self._config is not None and self._config.after_fork is not None:
+            worker = self._starter_worker(place.slot, os.getpid())
+            self._config.after_fork(self._starter(), worker, place.slot)
+        WorkerProcess(self._client, self._options, place).run()
+
+    def _fork_clerk(self, told: dict[str, Any]) -> None:
+        self._fork(lambda: Clerk(self._client, self._options, self._board, self._lifeline).do(told), told["slot"], "clerk")
+
+    def _fork(self, act: Callable[[], None], slot: int, role: str) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, CATCHABLE)  # until the child is ready for them
+        pid = os.fork()
+        if pid == 0:
+            self._be_child(act)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, CATCHABLE)
+        self._children.add(pid)
+        self._channel.send(forked={"pid": pid, "slot": slot, "role": role})
+
+    def _be_child(self, act: Callable[[], None]) -> NoReturn:
+        status = 1
+        try:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._channel.close()
+            act()
+            status = 0
+        except BaseException:
+            log.exception("process %d ends", os.getpid())
+        finally:
+            leave(status)
+        raise AssertionError  # unreachable
+
+    def _starter(self) -> Starter:
+        assert self._config is not None  # noqa: S101 - hooks come from it
+        logger = self._config.logger
+        told = {"logger": logger} if isinstance(logger, logging.Logger) else {}
+        return Starter(self._master, self._config.settings, self._count, dict(self._workers), **told)
+
+    def _starter_worker(self, slot: int, pid: int | None = None) -> StarterWorker:
+        return StarterWorker(
+            slot, worker_id(self._base_id, slot, 0), self._options.queues, self._options.thread_count, pid
+        )
+
+    @property
+    def _master(self) -> int:
+        return int(self._board.told["master"])
+
+    def _catch_signals(self) -> None:
+        for name in _IGNORED:
+            signal.signal(getattr(signal, name), signal.SIG_IGN)  # they come to whole process groups; the master decides
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: self._child_ended.now())
+
+
+def main(arguments: list[str]) -> int:
+    """Serve a master over inherited descriptors: the channel, the lifeline, and the pipe for workers' notices."""
+    channel, lifeline, notices = map(int, arguments)
+    for fd in (channel, lifeline, notices):
+        os.set_inheritable(fd, False)
+    return Mould(Channel(socket.socket(fileno=channel)), lifeline, notices).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,97 @@
+"""How a Redis client connects, to be handed to another process: the master connects as the application does.
+
+The master never imports the application, so it takes only what is Redis', clues' or Python's own.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+import redis
+from redis.connection import ConnectionPool
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from clues.errors import ConfigError
+
+_KNOWN = ("builtins", "collections", "datetime", "redis", "socket", "ssl")
+_ESSENTIAL = frozenset({"credential_provider", "redis_connect_func", "ssl_ca_data", "path", "host", "username"})
+_TIED = frozenset({"connection_pool", "retry", "event_dispatcher", "himport_registry", "parser_class"})
+
+
+class _Reader(pickle.Unpickler):
+    """Reads back nothing but what Redis' library, or Python itself, defines."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] not in _KNOWN:
+            msg = f"{module}.{name} is not Redis' own"
+            raise pickle.UnpicklingError(msg)
+        return super().find_class(module, name)
+
+
+def recipe(client: redis.Redis) -> bytes:
+    """How to connect as this client does.
+
+    Raises:
+        ConfigError: it connects by code of the application.
+    """
+    pool = client.connection_pool
+    told: dict[str, Any] = {
+        "class": pool.connection_class,
+        "settings": {name: value for name, value in pool.connection_kwargs.items() if _can_be_told(name, value)},
+    }
+    if isinstance(pool, SentinelConnectionPool):
+        manager = pool.sentinel_manager
+        told["service"] = pool.service_name
+        told["sentinels"] = [_address(one) for one in manager.sentinels]
+        told["sentinel_settings"] = {
+            name: value for name, value in manager.sentinel_kwargs.items() if _can_be_told(name, value)
+        }
+    packed = pickle.dumps(told)
+    if not _readable(packed):
+        raise ConfigError(_refusal(pool.connection_class.__name__))
+    return packed
+
+
+def client_by(packed: bytes) -> redis.Redis:
+    """A client that connects by a recipe."""
+    told = _Reader(io.BytesIO(packed)).load()
+    if "sentinels" in told:
+        manager = Sentinel(told["sentinels"], sentinel_kwargs=told["sentinel_settings"])  # type: ignore[no-untyped-call]
+        settings = {"connection_class": told["class"], **told["settings"]}
+        return redis.Redis.from_pool(SentinelConnectionPool(told["service"], manager, **settings))  # type: ignore[no-untyped-call]
+    return redis.Redis.from_pool(ConnectionPool(connection_class=told["class"], **told["settings"]))
+
+
+def _can_be_told(name: str, value: object) -> bool:
+    if name in _TIED or name.startswith("maint_notifications"):
+        return False
+    try:
+        if _readable(pickle.dumps(value)):
+            return True
+    except Exception:  # noqa: BLE001, S110 - whatever pickling foreign objects raises
+        pass
+    if name in _ESSENTIAL:
+        raise ConfigError(_refusal(name))
+    return False
+
+
+def _readable(packed: bytes) -> bool:
+    try:
+        _Reader(io.BytesIO(packed)).load()
+    except Exception:  # noqa: BLE001 - whatever foreign objects raise
+        return False
+    return True
+
+
+def _refusal(what: str) -> str:
+    return (
+        f"the application's Redis client connects by code of its own ({what}), which the master can't know, as it "
+        "never imports the application; say where Redis is with --redis or REDIS_URL"
+    )
+
+
+def _address(client: redis.Redis) -> tuple[str, int]:
+    settings = client.connection_pool.connection_kwargs
+    return settings.get("host", "localhost"), int(settings.get("port", 26379))
