@@ -12,12 +12,13 @@ from rich.text import Text
 
 from clues.cli.failed_choice import Found
 from clues.cli.output import clean
-from clues.cli.tables import plain_table
+from clues.cli.tables import on_one_line, plain_table
 from clues.cli.words import error_text, seconds
 from clues.resque import times
 from clues.resque.stored_failure import StoredFailure
 from clues.sanitize import for_log
 
+_CUT = {"class", "queue", "error"}  # where a terminal is too narrow
 _NAME_WIDTH = 12
 _KNOWN = {"failed_at", "payload", "exception", "error", "backtrace", "worker", "queue", "retried_at", "payload_base64"}
 
@@ -26,9 +27,8 @@ def table(found: list[Found]) -> Table:
     """A line for each failure; the lists' names only where there are several."""
     several = len({each.failed.name for each in found}) > 1
     rows = plain_table()
-    for name in ("list",) * several + ("index", "id", "failed at", "class", "queue", "retried"):
-        rows.add_column(name, no_wrap=True, justify="right" if name == "index" else "left")
-    rows.add_column("error", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("list",) * several + ("index", "id", "failed at", "class", "queue", "retried", "error"):
+        rows.add_column(name, no_wrap=name not in _CUT, justify="right" if name == "index" else "left")
     for each in found:
         rows.add_row(*[clean(each.failed.name)] * several, *_cells(each.failure))
     return rows
@@ -38,10 +38,10 @@ def _cells(failure: StoredFailure) -> Iterator[str | Text]:
     yield str(failure.index)
     yield Text(failure.id, style="dim")
     yield local_time(failure.entry.get("failed_at"))
-    yield Text(clean(failure.worker_class or "-"), style="bold")
-    yield clean(failure.queue or "-")
+    yield on_one_line(Text(clean(failure.worker_class or "-"), style="bold"))
+    yield on_one_line(Text(clean(failure.queue or "-")))
     yield "yes" if failure.retried else "-"
-    yield error_text(failure.exception or "-", for_log(failure.error.strip().partition("\n")[0]))
+    yield on_one_line(error_text(failure.exception or "-", for_log(failure.error.strip().partition("\n")[0])))
 
 
 def as_dict(found: Found) -> dict[str, Any]:

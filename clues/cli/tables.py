@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.table import Table
+from rich.text import Text
 
 from clues.cli.output import console, on_terminal
 
@@ -12,6 +13,13 @@ _WIDE = 100_000
 def plain_table() -> Table:
     """A table without lines, whose columns are still to come."""
     return Table(box=None, padding=(0, 2, 0, 0), header_style="dim", footer_style="bold", pad_edge=False)
+
+
+def on_one_line(text: Text) -> Text:
+    """A cell that is cut rather than wrapped, in a column that may become narrow."""
+    text.no_wrap = True
+    text.overflow = "ellipsis"
+    return text
 
 
 def print_table(table: Table) -> None:

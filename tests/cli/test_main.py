@@ -14,7 +14,7 @@ from clues import __version__
 from tests.analysis.made import a_life, lines
 from tests.cli.running import COMMAND, clues, environment, start
 
-COMMANDS = ["demo", "work", "enqueue", "queues", "pause", "resume", "failed", "tail", "trace"]
+COMMANDS = ["demo", "work", "enqueue", "queues", "workers", "pause", "resume", "failed", "tail", "trace"]
 
 
 def test_the_version() -> None:
