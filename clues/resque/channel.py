@@ -14,7 +14,12 @@ class Channel:
         """Talk over this socket."""
         self._socket = end
         self._rest = b""
-        self.closed = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the other end is gone, or this one was hung up."""
+        return self._closed
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -25,7 +30,7 @@ class Channel:
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
-            self.closed = True
+            self._closed = True
         return not self.closed
 
     def receive(self) -> list[dict[str, Any]]:
@@ -35,12 +40,12 @@ class Channel:
         except OSError:
             found = b""
         if not found:
-            self.closed = True
+            self._closed = True
             return []
         *lines, self._rest = (self._rest + found).split(b"\n")
         return [json.loads(line) for line in lines]
 
     def close(self) -> None:
         """Hang up."""
-        self.closed = True
+        self._closed = True
         self._socket.close()

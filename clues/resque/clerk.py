@@ -19,7 +19,6 @@ from clues.resque.client import Resque
 from clues.resque.options import Options
 from clues.resque.process import CATCHABLE
 from clues.resque.pruner import Pruner
-from clues.resque.queues import QueueList
 from clues.resque.settling import Fate, Settler
 from clues.resque.slots import worker_id
 from clues.resque.store import TROUBLE
@@ -88,7 +87,7 @@ class Clerk:
                 return
 
     def _open(self, told: dict[str, Any]) -> None:
-        """Before the tree's first worker: finish what earlier trees have left, and what earlier workers of our ids had."""
+        """Before the tree's first worker: finish what earlier trees, and earlier workers of our ids, have left."""
         self._settle_dead_trees()
         for name in told["ids"]:
             if self._client.store.lease(name) is not None and not self._client.store.living([name]):

@@ -124,6 +124,15 @@ class Crew:
         """All worker processes."""
         return [hand for slot in self.slots.values() for hand in slot.hands]
 
+    def hand(self, pid: int) -> Hand | None:
+        """A worker process by its id."""
+        return next((hand for hand in self.hands() if hand.pid == pid), None)
+
+    def manned(self) -> dict[int, int]:
+        """One process of each slot, the one that works if there is one: process id to number."""
+        first = ((slot.working or slot.standing_by, slot.number) for slot in self.slots.values())
+        return {hand.pid: number for hand, number in first if hand is not None}
+
     def workers(self) -> dict[int, int]:
         """The slots of the processes that work, by process id."""
         return {hand.pid: hand.slot for hand in self.hands() if hand.working}
@@ -145,11 +154,15 @@ class Crew:
 
     # what happens
 
-    def forked(self, pid: int, slot: int, mould: int) -> None:
+    def forked(self, pid: int, slot: int, mould: int, now: float) -> None:
         """A process was forked; 0 if it could not be."""
-        place = self.slots[slot]
+        place = self.slots.get(slot)
+        if place is None:
+            return
         place.forking = False
-        if pid:
+        if not pid:
+            self._back_off(place, now)
+        elif self.hand(pid) is None:
             place.hands.append(Hand(pid, slot, mould))
 
     def noticed(self, what: str, slot: int, pid: int) -> None:
@@ -180,7 +193,7 @@ class Crew:
         Returns:
             The process, if it was a worker.
         """
-        hand = next((hand for hand in self.hands() if hand.pid == pid), None)
+        hand = self.hand(pid)
         if hand is None:
             return None
         slot = self.slots[hand.slot]
@@ -190,10 +203,13 @@ class Crew:
         if status == 0 or worked:
             slot.failures = 0
         elif not self.stopping:
-            pause = min(_FIRST_BACKOFF * 2.0 ** min(slot.failures, 20), _LONGEST_BACKOFF)
-            slot.failures += 1
-            slot.not_before = now + pause
+            self._back_off(slot, now)
         return hand
+
+    @staticmethod
+    def _back_off(slot: Slot, now: float) -> None:
+        slot.not_before = now + min(_FIRST_BACKOFF * 2.0 ** min(slot.failures, 20), _LONGEST_BACKOFF)
+        slot.failures += 1
 
     def settled(self, slot: int, *, settled: bool, now: float) -> None:
         """A clerk has ended; what it could not settle is tried again."""
@@ -267,6 +283,10 @@ class Crew:
         waiting = [
             slot.not_before
             for slot in self.slots.values()
-            if (slot.settling is None if slot.unsettled else not (slot.hands or slot.forking or self.stopping or slot.empty))
+            if (
+                slot.settling is None
+                if slot.unsettled
+                else not (slot.hands or slot.forking or self.stopping or slot.empty)
+            )
         ]
         return min(waiting, default=float("inf"))

@@ -1,6 +1,6 @@
 """The mould: loads the application once, and forks worker processes that share its memory.
 
-It is a program of its own, started by the master, so that each has fresh code, and the master none of the application's.
+It is a program of its own, started by the master: each has fresh code, and the master none of the application's.
 It works for nobody but its master: when that is gone, it ends.
 """
 
@@ -193,7 +193,9 @@ class Mould:
         WorkerProcess(self._client, self._options, place).run()
 
     def _fork_clerk(self, told: dict[str, Any]) -> None:
-        self._fork(lambda: Clerk(self._client, self._options, self._board, self._lifeline).do(told), told["slot"], "clerk")
+        self._fork(
+            lambda: Clerk(self._client, self._options, self._board, self._lifeline).do(told), told["slot"], "clerk"
+        )
 
     def _fork(self, act: Callable[[], None], slot: int, role: str) -> None:
         sys.stdout.flush()
@@ -220,7 +222,7 @@ class Mould:
         raise AssertionError  # unreachable
 
     def _starter(self) -> Starter:
-        assert self._config is not None  # noqa: S101 - hooks come from it
+        assert self._config is not None
         logger = self._config.logger
         told = {"logger": logger} if isinstance(logger, logging.Logger) else {}
         return Starter(self._master, self._config.settings, self._count, dict(self._workers), **told)
@@ -236,7 +238,9 @@ class Mould:
 
     def _catch_signals(self) -> None:
         for name in _IGNORED:
-            signal.signal(getattr(signal, name), signal.SIG_IGN)  # they come to whole process groups; the master decides
+            signal.signal(
+                getattr(signal, name), signal.SIG_IGN
+            )  # they come to whole process groups; the master decides
         signal.signal(signal.SIGCHLD, lambda _number, _frame: self._child_ended.now())
 
 

@@ -1,17 +1,24 @@
-"""The master's side of a mould: starting it, and talking to it."""
+"""The master's side of moulds: starting them, talking to them, one following another."""
 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from clues.resque.channel import Channel
+
+log = logging.getLogger("clues.resque")
+
+_LONGEST_BACKOFF = 30.0
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +38,6 @@ class Launch:
     namespace: str | None = None
 
 
-_numbers = itertools.count(1)
-
-
 @dataclass(slots=True)
 class MouldProcess:
     """A mould.
@@ -42,32 +46,135 @@ class MouldProcess:
         pid: its process id.
         channel: where it is talked to.
         number: which of the master's moulds it is, from 1 up.
-        ready: what it has told once it was ready; None before.
         problem: why it could not start; empty if it could.
     """
 
     pid: int
     channel: Channel
     number: int = field(default_factory=lambda: next(_numbers))
-    ready: Mapping[str, Any] | None = None
     problem: str = ""
 
 
-def start_mould(launch: Launch, options: Mapping[str, Any], lifeline: int, notices: int) -> MouldProcess:
-    """Start a mould, as a program of its own: its code is that of now, and it has none of the master's threads."""
-    ours, theirs = socket.socketpair()
-    fds = (theirs.fileno(), lifeline, notices)
-    own_flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 - as multiprocessing
-    command = [sys.executable, *own_flags, "-m", "clues.resque.mould", *map(str, fds)]
-    with theirs:
-        process = subprocess.Popen(command, pass_fds=fds, env=dict(os.environ))
-    process.returncode = 0  # the master itself waits for its children
-    channel = Channel(ours)
-    channel.send(
-        options=dict(options),
-        config=launch.config,
-        app=list(launch.app),
-        redis=launch.redis,
-        namespace=launch.namespace,
-    )
-    return MouldProcess(process.pid, channel)
+class Moulds:
+    """The present mould, the one that is to follow it, and those whose last workers still run.
+
+    Attributes:
+        current: it forks; None while there is none.
+        coming: it loads the application.
+        retiring: they wait for the ends of the workers that they have forked.
+        problem: why the last one could not start.
+        failures: how many in a row could not.
+        not_before: when to try again, on the monotonic clock.
+        hup_again: whether there is to be another one, once the present change is over.
+    """
+
+    def __init__(self, launch: Launch, options: Mapping[str, Any], lifeline: int, notices: int) -> None:
+        """Prepare.
+
+        Args:
+            launch: what to load.
+            options: the tree's options, as JSON values.
+            lifeline: a descriptor for all processes whose other end the master alone holds.
+            notices: a descriptor for what workers have to tell the master.
+        """
+        self._launch = launch
+        self._options = options
+        self._lifeline = lifeline
+        self._notices = notices
+        self.current: MouldProcess | None = None
+        self.coming: MouldProcess | None = None
+        self.retiring: list[MouldProcess] = []
+        self.problem = ""
+        self.failures = 0
+        self.not_before = 0.0
+        self.hup_again = False
+
+    def all(self) -> list[MouldProcess]:
+        """Those there are."""
+        return [mould for mould in (self.current, self.coming, *self.retiring) if mould is not None]
+
+    def start(self) -> None:
+        """Start one, as a program of its own: its code is that of now, and it has none of the master's threads."""
+        ours, theirs = socket.socketpair()
+        fds = (theirs.fileno(), self._lifeline, self._notices)
+        own_flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 - as multiprocessing does
+        command = [sys.executable, *own_flags, "-m", "clues.resque.mould", *map(str, fds)]
+        with theirs:
+            process = subprocess.Popen(command, pass_fds=fds, env=dict(os.environ))
+        process.returncode = 0  # the master waits for all its children itself
+        self.coming = MouldProcess(process.pid, Channel(ours))
+        self.coming.channel.send(
+            options=dict(self._options),
+            config=self._launch.config,
+            app=list(self._launch.app),
+            redis=self._launch.redis,
+            namespace=self._launch.namespace,
+        )
+
+    def restart(self) -> None:
+        """Start another one with new code; what is asked meanwhile is one more."""
+        if self.coming is not None or self.retiring:
+            self.hup_again = True
+            return
+        log.info("HUP: starting a new mould")
+        self.start()
+
+    def send(self, **message: Any) -> None:
+        """Tell the present one something; nothing if there is none."""
+        if self.current is not None:
+            self.current.channel.send(**message)
+
+    def hear(self, ready: Collection[int]) -> Iterator[tuple[MouldProcess, str, Any]]:
+        """What those tell whose channels are ready: a word and what belongs to it; ``lost`` with what it was."""
+        for mould in self.all():
+            if mould.channel.fileno() not in ready:
+                continue
+            for message in mould.channel.receive():
+                yield from ((mould, word, told) for word, told in message.items())
+            if mould.channel.closed:
+                mould.channel.close()
+                yield mould, "lost", self._lost(mould)
+
+    def take_over(self, mould: MouldProcess) -> None:
+        """The coming one is ready."""
+        self.coming, self.failures = None, 0
+        if self.current is not None:
+            self.retiring.append(self.current)
+            log.info("the new mould %d is ready; its workers take over, one at a time", mould.pid)
+        self.current = mould
+
+    def retire_old(self) -> None:
+        """The old ones' workers are gone, and so are they; another change may wait for that."""
+        for mould in self.retiring:
+            mould.channel.close()
+        self.retiring.clear()
+        log.info("all workers are the new mould's")
+        self._go_on()
+
+    def close(self) -> None:
+        """Hang up on all; they end by that."""
+        for mould in self.all():
+            mould.channel.close()
+
+    def _lost(self, mould: MouldProcess) -> str:
+        if mould in self.retiring:
+            self.retiring.remove(mould)
+            return "retiring"
+        if mould is self.coming:
+            self.coming = None
+            self.problem = mould.problem or "the process that loads the application died"
+            self.not_before = time.monotonic() + min(2.0**self.failures, _LONGEST_BACKOFF)
+            self.failures += 1
+            if self.current is not None:
+                log.error("the new mould failed to start, the old one stays: %s", self.problem)
+                self._go_on()
+            return "coming"
+        log.warning("the mould %d died; another one is started, the workers go on", mould.pid)
+        self.current = None
+        self.not_before = 0.0
+        return "current"
+
+    def _go_on(self) -> None:
+        if self.hup_again:
+            self.hup_again = False
+            self.restart()
