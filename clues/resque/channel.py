@@ -26,12 +26,12 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, **message: Any) -> bool:
-        """Send a message; gives whether there was still somebody to take it."""
+        """Send a message; gives whether there was still somebody to take it. That nobody is there `receive` tells."""
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
-            self._closed = True
-        return not self.closed
+            return False
+        return True
 
     def receive(self) -> list[dict[str, Any]]:
         """Wait for messages; none when the other end is gone, and `closed` is set."""

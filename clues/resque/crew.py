@@ -278,6 +278,9 @@ class Crew:
             working.told = True
             yield Quit(working.pid)
 
+    def _lacks_hands(self, slot: Slot) -> bool:
+        return not (slot.hands or slot.forking or slot.empty or self.stopping)
+
     def due(self) -> float:
         """When there may be something to do that nothing tells of, on the monotonic clock; infinity for never."""
         waiting = [

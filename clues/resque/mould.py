@@ -238,9 +238,7 @@ class Mould:
 
     def _catch_signals(self) -> None:
         for name in _IGNORED:
-            signal.signal(
-                getattr(signal, name), signal.SIG_IGN
-            )  # they come to whole process groups; the master decides
+            signal.signal(getattr(signal, name), signal.SIG_IGN)  # the master decides
         signal.signal(signal.SIGCHLD, lambda _number, _frame: self._child_ended.now())
 
 
