@@ -70,8 +70,8 @@ def remove(
     namespace: Namespace = None,
 ) -> None:
     """Remove failures without retrying them."""
-    from clues.cli.failed_choice import chosen
     from clues.cli.application import client_of, reaching_redis
+    from clues.cli.failed_choice import chosen
 
     wanted = filter_of(classes, queues, exceptions, since, until, retried=retried)
     check_choice(names or (), wanted, everything=everything, limit=limit)
@@ -97,8 +97,8 @@ def clear(
     namespace: Namespace = None,
 ) -> None:
     """Remove all failures, or all that filters select, after asking."""
-    from clues.cli.failed_choice import chosen, lists_of
     from clues.cli.application import client_of, reaching_redis
+    from clues.cli.failed_choice import chosen, lists_of
 
     wanted = filter_of(classes, queues, exceptions, since, until, retried=retried)
     if not yes and not sys.stdin.isatty():

@@ -55,9 +55,9 @@ def list_failures(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List failures, newest first."""
+    from clues.cli.application import client_of, reaching_redis
     from clues.cli.failed_choice import lists_of, matching
     from clues.cli.output import on_terminal, quiet_pipe, say
-    from clues.cli.application import client_of, reaching_redis
 
     wanted = filter_of(classes, queues, exceptions, since, until, retried=retried)
     client = client_of([], redis=redis, namespace=namespace)
@@ -88,9 +88,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="The entry as a JSON object.")] = False,
 ) -> None:
     """Show all of one failure: error, backtrace, payload, the hash of its events."""
+    from clues.cli.application import client_of, reaching_redis
     from clues.cli.failed_choice import lists_of, named
     from clues.cli.output import quiet_pipe, say
-    from clues.cli.application import client_of, reaching_redis
 
     client = client_of([], redis=redis, namespace=namespace)
     with reaching_redis():

@@ -71,9 +71,9 @@ def retry(
     namespace: Namespace = None,
 ) -> None:
     """Put failed jobs into their queues again, the oldest first."""
+    from clues.cli.application import client_of, reaching_redis
     from clues.cli.failed_choice import chosen
     from clues.cli.output import say
-    from clues.cli.application import client_of, reaching_redis
 
     wanted = filter_of(classes, queues, exceptions, since, until, retried=retried)
     check_choice(names or (), wanted, everything=everything, limit=limit)

@@ -35,8 +35,8 @@ def queues(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; ages in seconds.")] = False,
 ) -> None:
     """List the queues: their depth, the age of their oldest job, whether they are paused."""
-    from clues.cli.output import quiet_pipe, say
     from clues.cli.application import client_of, reaching_redis
+    from clues.cli.output import quiet_pipe, say
     from clues.resque.waiting import look
 
     client = client_of([], redis=redis, namespace=namespace)

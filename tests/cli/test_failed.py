@@ -142,9 +142,9 @@ def test_nothing_harms_the_terminal(run: Run, redis: Redis) -> None:
 
 def test_all_of_one(run: Run, redis: Redis) -> None:
     payload = {"class": "Charge", "args": [1], "clues_metadata": {"_event_hash": HASH}}
-    redis.rpush(FAILED, entry(1, payload=payload, age=60))
+    redis.rpush(FAILED, entry(1, payload=payload, age=3700))
     shown = run("show", "0").stdout
-    for part in ("Charge", "CardDeclined: insufficient funds\nreally", "jobs.py:1:in `perform'", HASH, "1m00s ago"):
+    for part in ("Charge", "CardDeclined: insufficient funds\nreally", "jobs.py:1:in `perform'", HASH, "1h01m ago"):
         assert part in shown
     told = json.loads(run("show", "0", "--json").stdout)
     assert told["entry"] == json.loads(redis.lindex(FAILED, 0))
