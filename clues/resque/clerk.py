@@ -104,16 +104,17 @@ class Clerk:
             log.warning("finishing what a dead tree has left: %s", board.told["base_id"])
             for slot in range(board.capacity):
                 for thread in range(board.threads):
-                    self._settle_dead(board, slot, thread)
+                    pid = board.record(slot, thread).pid
+                    if pid:  # else nobody ever worked there
+                        self._settle_record(board, slot, thread, Fate(pid), patience=10.0)
+            self._unregister(str(board.told["token"]))
             board.remove()
 
-    def _settle_dead(self, board: Board, slot: int, thread: int) -> None:
-        record = board.record(slot, thread)
-        if not record.pid:  # nobody ever worked there
-            return
-        self._settle_record(board, slot, thread, Fate(record.pid), patience=10.0)
-        name = worker_id(str(board.told["base_id"]), slot, thread)
-        self._client.store.unregister(name, token=str(board.told["token"]))
+    def _unregister(self, token: str) -> None:
+        """Forget the workers of a dead tree, by what it has told of them."""
+        for name, told in self._client.store.trees().items():
+            if f'"token": "{token}"' in told:
+                self._client.store.unregister(name, token=token)
 
     def _pause(self, seconds: float) -> None:
         if self._orphaned(seconds):

@@ -95,7 +95,8 @@ class Options:
             run_at_exit_hooks="RUN_AT_EXIT_HOOKS" in environ,
             title_prefix=environ.get("RESQUE_PROCLINE_PREFIX", ""),
         )
-        return made if not environ.get("CLUES_WORKER_HOSTNAME") else replace(made, hostname=environ["CLUES_WORKER_HOSTNAME"])
+        hostname = environ.get("CLUES_WORKER_HOSTNAME")
+        return replace(made, hostname=hostname) if hostname else made
 
     def having(self, settings: Mapping[str, Any]) -> Self:
         """These options, but for what a config file sets; its words are resque_starter's."""

@@ -202,7 +202,7 @@ class WorkerProcess:
             if options.forks:
                 self._die_if_busy(Reason.SHUTDOWN)
 
-    def _kill(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a handler's signature
+    def _kill(self, number: int, frame: FrameType | None) -> None:
         self._resume(number, frame)
         if self._options.term_child:
             self._watcher.kill_jobs()

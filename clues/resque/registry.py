@@ -119,7 +119,7 @@ class Registry:
         requeue_on_shutdown: bool | None = None,
     ) -> Callable[[_Target], _Target]: ...
 
-    def job(  # noqa: PLR0913 - one parameter for each option
+    def job(
         self,
         queue: Any = None,
         name: str | None = None,

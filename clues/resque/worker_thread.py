@@ -83,7 +83,7 @@ class WorkerThread:
         worker_id: str,
         control: Control,
         *,
-        pace: Pace = Pace(),  # noqa: B008 - frozen
+        pace: Pace = Pace(),
         record: Record | None = None,
         interruptible: Interruptible | None = None,
         show: Callable[[str], None] = lambda text: None,  # noqa: ARG005
