@@ -129,8 +129,8 @@ class Failed:
 
     def remove_found(self, failures: Iterable[StoredFailure]) -> int:
         """Remove these very failures, wherever they stand by now; gives how many were still there."""
-        raws = (failure.raw for failure in failures)
-        return sum(self._store.remove_entries(self._key, some) for some in batched(raws, _CHUNK))
+        places = ((failure.index, failure.raw) for failure in failures)
+        return sum(self._store.remove_failures(self._key, some) for some in batched(places, _CHUNK))
 
     def remove_queue(self, queue: str) -> int:
         """Remove the failures of a queue; gives their number."""

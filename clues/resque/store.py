@@ -156,6 +156,7 @@ class Store:
         self._take = client.register_script(_script("take"))
         self._finish = client.register_script(_script("finish"))
         self._retry = client.register_script(_script("retry"))
+        self._remove_failures = client.register_script(_script("remove_failures"))
         self._trim_failures = client.register_script(_script("trim_failures"))
         self._give_back = client.register_script(_script("give_back"))
         self._keep_begun = client.register_script(_script("keep_begun"))
@@ -517,15 +518,10 @@ class Store:
                 return False
             raise
 
-    def remove_entries(self, key: str, entries: Sequence[bytes]) -> int:
-        """Remove one failure with exactly these bytes for each entry, in one round trip; gives how many there were.
-
-        Of several that are the same the last one goes: whoever reads from the tail then skips none.
-        """
-        pipe = self.client.pipeline(transaction=False)
-        for entry in entries:
-            pipe.lrem(_bytes(key), -1, entry)
-        return sum(map(int, pipe.execute()))
+    def remove_failures(self, key: str, entries: Iterable[tuple[int, bytes]]) -> int:
+        """Remove these very failures, by the places where they were read and their bytes; gives how many there were."""
+        args = [part for entry in entries for part in entry]
+        return int(self._remove_failures(keys=[_bytes(key)], args=args, client=self.client))
 
     def find_failure(self, key: str, entry: bytes) -> int | None:
         """Where a failure with exactly these bytes stands, if it does."""

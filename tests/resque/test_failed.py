@@ -291,6 +291,35 @@ def test_removal_in_many_chunks_skips_none_of_the_same_bytes(client: Resque, red
     assert set(redis.lrange(FAILED, 0, -1)) == {other.encode()}
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_removal_while_others_remove_and_push(client: Resque, redis: Redis, newest_first: bool) -> None:
+    """In whichever order: only what is meant goes, all of it."""
+    numbered(redis, 3000)
+    meant = [failure for failure in client.failed.found(newest_first=newest_first) if failure.index % 3]
+
+    def others() -> None:
+        redis.lpop(FAILED, 5)
+        redis.rpush(FAILED, entry('{"class":"A","args":[9000]}'))
+
+    Meanwhile(client, "remove_failures", others, times=3)
+    removed = client.failed.remove_found(meant)
+    first = numbers(redis)[0]
+    assert first <= 15 * 3
+    assert numbers(redis) == [*range(first, 3000, 3), *[9000] * 3]
+    assert 2000 - 15 <= removed <= 2000
+
+
+def test_a_full_redis_can_be_relieved(client: Resque, redis: Redis) -> None:
+    """Failures may be what fills it."""
+    numbered(redis, 10)
+    redis.config_set("maxmemory", 1)
+    try:
+        assert client.failed.remove_found(client.failed.found(FailureFilter(classes=["A"]))) == 10
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert client.failed.remove_found([]) == 0
+
+
 # finding
 
 
