@@ -136,14 +136,14 @@ class Interrupt(BaseException):
     """Raised in a job's own code from outside; no ``Exception``, so that a job's ``except Exception`` lets it pass."""
 
 
-class TermException(Interrupt):  # noqa: N818 - Resque's own name (Resque::TermException)
+class TermException(Interrupt):
     """The job's worker is being stopped, or was told to kill its jobs; finish in a moment, or be killed."""
 
     def __init__(self, message: str = "SIGTERM") -> None:
         super().__init__(message)
 
 
-class JobTimeout(Interrupt):  # noqa: N818 - it is raised like TermException
+class JobTimeout(Interrupt):
     """The job ran longer than its class's ``timeout``."""
 
     def __init__(self, message: str = "the job ran longer than its timeout") -> None:

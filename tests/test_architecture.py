@@ -56,8 +56,9 @@ def test_nobody_imports_the_bare_folder() -> None:
 
 
 def test_environment_is_read_at_the_edge() -> None:
-    """`os.environ` is looked at in config, the CLI, the demo and the Resque client's constructor only."""
-    allowed = {"clues/config.py", "clues/resque/client.py"}
+    """`os.environ` is looked at in config, programs (the CLI, the demo, the mould) and the Resque client's constructor only."""
+    programs = {"clues/resque/application.py", "clues/resque/mould.py"}
+    allowed = {"clues/config.py", "clues/resque/client.py", *programs}
     readers = {
         path.relative_to(ROOT).as_posix()
         for folder in ("clues", "publishers")

@@ -22,8 +22,8 @@ BACKGROUND, RUN_AT_EXIT_HOOKS, COUNT, VERBOSE or LOGGING, VVERBOSE, RESQUE_PROCL
 WORKER_COUNT processes of THREAD_COUNT threads, replaced after JOBS_PER_FORK jobs (1, 1 and 1); BATCH_SIZE jobs taken at
 once (1); HEARTBEAT_INTERVAL_SECONDS (2), HEARTBEATS_BEFORE_DEAD (25).
 
-Signals: QUIT stops after the running jobs; TERM and INT stop now; USR1 kills the running jobs and goes on; USR2 takes no
-more jobs, CONT takes them again; TTIN and TTOU: one worker process more, or fewer; HUP: new code, gracefully."""
+Signals: QUIT stops after the running jobs; TERM and INT stop now; USR1 kills the running jobs and goes on; USR2 takes
+no more jobs, CONT takes them again; TTIN and TTOU: one worker process more, or fewer; HUP: new code, gracefully."""
 
 
 def add_to(app: typer.Typer) -> None:

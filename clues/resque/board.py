@@ -137,6 +137,11 @@ def dead_ones(folder: str, place: str) -> Iterator[Board]:
                 found.close()
 
 
+def has_dead_ones(folder: str, place: str) -> bool:
+    """Whether `dead_ones` would give any."""
+    return next(dead_ones(folder, place), None) is not None
+
+
 def _checked_folder(folder: str) -> Path:
     path = Path(folder)
     try:

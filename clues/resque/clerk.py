@@ -48,7 +48,7 @@ class Clerk:
         self._pruner = Pruner(client, self._base_id)
 
     def do(self, told: dict[str, Any]) -> None:
-        """Do what the master has asked for: ``settle`` a slot, ``open`` up, or ``prune``.
+        """Do what the master has asked for: ``settle`` a slot, ``open`` up, finish dead ``trees``, or ``prune``.
 
         Raises:
             RedisError: it could not be done in time.
@@ -57,7 +57,7 @@ class Clerk:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, CATCHABLE)
-        {"settle": self._settle, "open": self._open, "prune": self._prune}[told["task"]](told)
+        {"settle": self._settle, "open": self._open, "prune": self._prune, "trees": self._trees}[told["task"]](told)
 
     def _settle(self, told: dict[str, Any]) -> None:
         fate = Fate(told["pid"], told["status"])
@@ -95,8 +95,10 @@ class Clerk:
                 self._pruner.bury(name)
         self._pruner.prune()
 
-    def _prune(self, _told: dict[str, Any]) -> None:
+    def _trees(self, _told: dict[str, Any]) -> None:
         self._settle_dead_trees()
+
+    def _prune(self, _told: dict[str, Any]) -> None:
         self._pruner.prune()
 
     def _settle_dead_trees(self) -> None:

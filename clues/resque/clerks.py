@@ -12,7 +12,7 @@ from clues.resque.moulds import Moulds
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a clerk was asked to do: ``settle`` a slot, ``open`` up, or ``prune``."""
+    """What a clerk was asked to do: ``settle`` a slot, ``open`` up, finish dead ``trees``, or ``prune``."""
 
     task: str
     slot: int = -1
@@ -31,6 +31,10 @@ class Clerks:
     def busy(self) -> bool:
         """Whether any is wanted, or at it."""
         return bool(self._asked or self._at_it)
+
+    def on(self, task: str) -> bool:
+        """Whether one was asked to do this, or is at it."""
+        return any(errand.task == task for errand in (*self._asked, *self._at_it.values()))
 
     def ask(self, task: str, slot: int = -1, **told: Any) -> bool:
         """Have something done; gives False while there is no mould to fork a clerk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 
 from clues.resque.signals import WakeUp
@@ -16,6 +17,7 @@ class Control:
         stopping: whether to take no more jobs, and leave.
         paused: whether to take no more jobs for now.
         cutting: whether the running jobs are to be interrupted; none is begun any more.
+        patience_until: when to stop waiting for Redis, on the monotonic clock.
     """
 
     def __init__(self, jobs: float = math.inf, on_last: Callable[[], None] = lambda: None) -> None:
@@ -28,6 +30,7 @@ class Control:
         self.stopping = False
         self.paused = False
         self.cutting = False
+        self.patience_until = math.inf
         self._left = jobs
         self._on_last = on_last
         self._lock = threading.Lock()
@@ -42,6 +45,11 @@ class Control:
     def stop(self) -> None:
         """Have the workers leave, each after the job at hand."""
         self.stopping = True
+        self.wake()
+
+    def hurry(self, seconds: float) -> None:
+        """Have them wait for Redis no longer than that: what they did stands on the scoreboard."""
+        self.patience_until = min(self.patience_until, time.monotonic() + seconds)
         self.wake()
 
     def pause(self) -> None:

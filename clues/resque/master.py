@@ -21,7 +21,7 @@ from typing import Any
 
 from clues.errors import ConfigError, MouldError
 from clues.resque import proctitle
-from clues.resque.board import Board
+from clues.resque.board import Board, has_dead_ones
 from clues.resque.clerks import Clerks, Errand
 from clues.resque.crew import Crew, Fork, Hand, Quit, Release, Settle
 from clues.resque.family import adopt_grandchildren
@@ -79,7 +79,7 @@ class Master:
         self._ready: dict[str, Any] = {}
         self._opened = False
         self._paused = False
-        self._left_over = False
+        self._left_over = self._mistaken = False
         self._stop_signal: signal.Signals | None = None
         self._next_tick = self._next_prune = self._next_memory = 0.0
         self._memory: dict[int, int] = {}
@@ -121,7 +121,7 @@ class Master:
         while self._moulds.current is None and not self._stopping:
             self._wait(_TICK)
             if self._moulds.failures:
-                raise MouldError(self._moulds.problem)
+                raise (ConfigError if self._mistaken else MouldError)(self._moulds.problem)
         return not self._stopping and self._ask_redis()
 
     def _ask_redis(self) -> bool:
@@ -169,7 +169,6 @@ class Master:
             return
         self._opened = True
         self._registrar.start()
-        self._next_prune = time.monotonic() + PRUNE_EVERY
         log.info("%s works %s on %s", self._base_id, self._queues.id_part, self._store.describe())
         self._show_state()
 
@@ -251,14 +250,22 @@ class Master:
         no_mould = self._moulds.current is None and self._moulds.coming is None
         if no_mould and now >= self._moulds.not_before and not self._gave_up:
             self._moulds.start()
-        if now >= self._next_prune and not self._stopping:
-            self._next_prune = now + PRUNE_EVERY
-            self._clerks.ask("prune")
+        if not self._stopping:
+            self._look_for_the_dead(now)
         if now >= self._next_memory:
             self._next_memory = now + _MEMORY_EVERY
             self._memory = {hand.pid: size for hand in self._crew.hands() if (size := pss(hand.pid))}
         working = {slot: pid for pid, slot in self._crew.workers().items()}
         self._registrar.tell(self._crew.slots, working, self._memory, paused=self._paused)
+
+    def _look_for_the_dead(self, now: float) -> None:
+        """Trees of this host that are gone, and workers anywhere."""
+        assert self._board is not None
+        if now >= self._next_prune and not self._clerks.on("prune"):
+            self._next_prune = now + PRUNE_EVERY
+            self._clerks.ask("prune")
+        if not self._clerks.on("trees") and has_dead_ones(self._options.run_dir, str(self._board.told["place"])):
+            self._clerks.ask("trees")
 
     @property
     def _gave_up(self) -> bool:
@@ -287,8 +294,9 @@ class Master:
             self._crew.count = min(options.worker_count, self._capacity)
         self._options = options
 
-    def _heard_failed(self, mould: MouldProcess, told: str) -> None:
-        mould.problem = told
+    def _heard_failed(self, mould: MouldProcess, told: dict[str, Any]) -> None:
+        mould.problem = told["problem"]
+        self._mistaken = told["mistaken"]
 
     def _heard_lost(self, _mould: MouldProcess, what: str) -> None:
         if what == "current":

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from clues.errors import AppError, CluesError
+from clues.errors import AppError, CluesError, ConfigError
 from clues.resque import proctitle
 from clues.resque.application import client_of
 from clues.resque.board import Board
@@ -83,11 +83,11 @@ class Mould:
         try:
             self._load(told[0])
         except CluesError as error:
-            self._channel.send(failed=str(error))
+            self._channel.send(failed={"problem": str(error), "mistaken": isinstance(error, ConfigError)})
             return 1
         except Exception as error:
             log.exception("the application could not be loaded")
-            self._channel.send(failed=f"{type(error).__name__}: {error}")
+            self._channel.send(failed={"problem": f"{type(error).__name__}: {error}", "mistaken": False})
             return 1
         self._serve()
         return 0
@@ -246,7 +246,7 @@ def main(arguments: list[str]) -> int:
     """Serve a master over inherited descriptors: the channel, the lifeline, and the pipe for workers' notices."""
     channel, lifeline, notices = map(int, arguments)
     for fd in (channel, lifeline, notices):
-        os.set_inheritable(fd, False)
+        os.set_inheritable(fd, False)  # noqa: FBT003 - no other way
     return Mould(Channel(socket.socket(fileno=channel)), lifeline, notices).run()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -100,7 +99,7 @@ class Moulds:
         own_flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 - as multiprocessing does
         command = [sys.executable, *own_flags, "-m", "clues.resque.mould", *map(str, fds)]
         with theirs:
-            process = subprocess.Popen(command, pass_fds=fds, env=dict(os.environ))
+            process = subprocess.Popen(command, pass_fds=fds)  # noqa: S603 - our own program
         process.returncode = 0  # the master waits for all its children itself
         self.coming = MouldProcess(process.pid, Channel(ours))
         self.coming.channel.send(

@@ -65,7 +65,7 @@ class Options:
     run_at_exit_hooks: bool = False
     hostname: str = field(default_factory=socket.gethostname)
     title_prefix: str = ""
-    run_dir: str = field(default_factory=lambda: run_dir(os.environ))
+    run_dir: str = field(default_factory=lambda: run_dir({}))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
@@ -94,6 +94,7 @@ class Options:
             heartbeats_before_dead=read.whole("HEARTBEATS_BEFORE_DEAD", BEATS_BEFORE_DEAD),
             run_at_exit_hooks="RUN_AT_EXIT_HOOKS" in environ,
             title_prefix=environ.get("RESQUE_PROCLINE_PREFIX", ""),
+            run_dir=run_dir(environ),
         )
         hostname = environ.get("CLUES_WORKER_HOSTNAME")
         return replace(made, hostname=hostname) if hostname else made

@@ -26,7 +26,7 @@ from clues.resque.interrupts import DELIVER, InMainThread, Interruptible, InThre
 from clues.resque.options import Options
 from clues.resque.queues import QueueList
 from clues.resque.scoreboard import Reason
-from clues.resque.slots import worker_id
+from clues.resque.slots import Told, worker_id
 from clues.resque.store import TROUBLE, Registration
 from clues.resque.watcher import Watcher
 from clues.resque.worker_hooks import hooks
@@ -39,6 +39,9 @@ CATCHABLE = (
     signal.SIGTTIN, signal.SIGTTOU,
 )  # fmt: skip
 """The signals that steer workers. They wait while a process is forked, until it has its handlers."""
+
+_ALONE = 60.0
+"""Seconds for which a process without a master waits for Redis; then its board tells the next tree what it did."""
 
 _Handler = Callable[[int, FrameType | None], None]
 
@@ -201,6 +204,7 @@ class WorkerProcess:
             self._control.stop()
             if options.forks:
                 self._die_if_busy(Reason.SHUTDOWN)
+        self._control.hurry(options.pre_shutdown_timeout + options.term_timeout)
 
     def _kill(self, number: int, frame: FrameType | None) -> None:
         self._resume(number, frame)
@@ -225,19 +229,23 @@ class WorkerProcess:
         """Finish the jobs at hand, and beat for their workers meanwhile, lest they be taken for dead."""
         log.warning("the master of process %d is gone; it finishes its jobs and leaves", os.getpid())
         self._control.stop()
+        self._control.hurry(_ALONE)
         threading.Thread(target=self._beat_alone, name="clues-heartbeat", daemon=True).start()
 
     def _beat_alone(self) -> None:
-        options, told = self._options, self._place.board.told
-        heartbeat = Heartbeat(self._client.store, options.heartbeat_interval)
-        started = times.started(time.time())
-        heartbeat.adopt(
-            Registration(worker.id, told["token"], options.dead_after, started, "{}") for worker in self._workers
-        )
+        heartbeat = Heartbeat(self._client.store, self._options.heartbeat_interval)
+        heartbeat.adopt(self._registration(thread, worker.id) for thread, worker in enumerate(self._workers))
         while True:
             with contextlib.suppress(*TROUBLE):
                 heartbeat.beat()
-            time.sleep(options.heartbeat_interval)
+            time.sleep(self._options.heartbeat_interval)
+
+    def _registration(self, thread: int, name: str) -> Registration:
+        options, board = self._options, self._place.board.told
+        told = Told(
+            options.hostname, board["master"], self._place.slot, thread, os.getpid(), board["token"], options.dead_after
+        )
+        return Registration(name, board["token"], options.dead_after, times.started(time.time()), told.encode())
 
     # titles
 

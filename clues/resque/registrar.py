@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -12,7 +11,7 @@ from clues.errors import WorkerIdError
 from clues.resque import times
 from clues.resque.heartbeat import Heartbeat
 from clues.resque.options import Options
-from clues.resque.slots import worker_id
+from clues.resque.slots import Told, worker_id
 from clues.resque.store import TROUBLE, Registration, Store
 from clues.resque.worker import same_id
 
@@ -154,16 +153,9 @@ class Registrar:
         *,
         paused: bool = False,
     ) -> Registration:
-        tree = {
-            "host": self._options.hostname,
-            "master": os.getpid(),
-            "slot": slot,
-            "thread": thread,
-            "process": process,
-            "token": self._token,
-            "dead_after": self._options.dead_after,
-            "pss": memory,
-            "paused": paused,
-        }
+        options = self._options
+        told = Told(
+            options.hostname, os.getpid(), slot, thread, process, self._token, options.dead_after, memory, paused
+        )
         started = self._known[name].started if name in self._known else times.started(time.time())
-        return Registration(name, self._token, self._options.dead_after, started, json.dumps(tree))
+        return Registration(name, self._token, options.dead_after, started, told.encode())

@@ -73,7 +73,7 @@ _REASONS = {Reason.SHUTDOWN: "shutdown", Reason.TIMEOUT: "timeout", Reason.KILLE
 class Settler:
     """Settles one worker's record."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators
         self,
         client: Resque,
         worker_id: str,

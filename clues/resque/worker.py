@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -19,6 +18,7 @@ from clues.resque.control import Control
 from clues.resque.heartbeat import BEATS_BEFORE_DEAD, INTERVAL, Heartbeat
 from clues.resque.pruner import PRUNE_INTERVAL, Pruner
 from clues.resque.queues import QueueList
+from clues.resque.slots import Told
 from clues.resque.store import NOT_YET, TROUBLE, Registration
 from clues.resque.worker_thread import Pace, WorkerThread
 
@@ -86,7 +86,13 @@ class Worker:
         self._wake_up = self._control.wake_up()
         pace = Pace(interval, batch_size=batch_size)
         self._thread = WorkerThread(
-            client, self._queues, self.id, self._control, pace=pace, show=lambda text: self._show(text), clock=clock
+            client,
+            self._queues,
+            self.id,
+            self._control,
+            pace=pace,
+            show=lambda text: self._show(text),  # noqa: PLW0108 - looked up at each call
+            clock=clock,
         )
         self._signed_on = False
 
@@ -154,12 +160,9 @@ class Worker:
             self._pruner.bury(self.id)
         self._pruner.prune()
         dead_after = max(1, math.ceil(self._beats_every * BEATS_BEFORE_DEAD))
-        tree = {
-            "host": self._host, "master": os.getpid(), "slot": 0, "thread": 0, "process": os.getpid(),
-            "token": self._token, "dead_after": dead_after, "pss": None, "paused": False,
-        }  # fmt: skip
+        told = Told(self._host, os.getpid(), 0, 0, os.getpid(), self._token, dead_after)
         started = times.started(self._clock())
-        if not heartbeat.register(Registration(self.id, self._token, dead_after, started, json.dumps(tree))):
+        if not heartbeat.register(Registration(self.id, self._token, dead_after, started, told.encode())):
             raise WorkerIdError(same_id(self.id))
 
     def _shut_down(self, heartbeat: Heartbeat) -> None:

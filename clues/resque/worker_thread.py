@@ -133,7 +133,7 @@ class WorkerThread:
         return self._interruptible
 
     def run(self) -> None:
-        """Work until told to stop, until no job is left to this process, or until the queues are empty if INTERVAL is 0.
+        """Work until told to stop, until no job is left to this process, or the queues are empty and INTERVAL is 0.
 
         However it ends, what was taken and never begun goes back to its queue.
         """
@@ -229,13 +229,15 @@ class WorkerThread:
     # when Redis is away
 
     def _until_served(self, call: Callable[[], _T]) -> _T:
-        """Call it, however long Redis is away."""
+        """Call it, however long Redis is away, unless this process was told to hurry."""
         failures = 0
         while True:
             try:
                 answer = call()
             except TROUBLE as error:
                 failures += 1
+                if time.monotonic() > self._control.patience_until:
+                    raise
                 self._wait_for_redis(error, failures)
                 continue
             self._served_again(failures)
@@ -292,7 +294,7 @@ class WorkerThread:
             _say(logging.INFO, "performing %s from %s", name, one_line(shown(job.queue)))
             try:
                 if definition is None:
-                    raise problem or LookupError(name)
+                    raise problem or LookupError(name)  # noqa: TRY301 - it fails as if its code had raised it
                 if self._control.cutting:
                     return None
                 worker_hooks.run_after_fork(job)

@@ -4,7 +4,7 @@
 -- KEYS  the worker's lease, its batch, its latest outcomes, the pause key, the paused queues, then the queues in order
 -- ARGV  run_at, the most items to take, the length of what stands before a queue's name in its key,
 --       then each queue's name as a JSON string
--- gives {"taken", position of the queue from 0, item …} | {"held", lease, item …} | {"paused"} | {} | the first error
+-- gives {"taken", position of the queue from 0, item ...} | {"held", lease, item ...} | {"paused"} | {} | the first error
 --
 -- A worker that holds a lease gets it again: its reply was lost, or its client sent the command twice.
 redis.call('DEL', KEYS[3]) -- whoever takes again has told how its last jobs ended
