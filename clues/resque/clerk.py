@@ -16,9 +16,11 @@ from typing import Any
 from clues.resque import proctitle
 from clues.resque.board import Board, dead_ones
 from clues.resque.client import Resque
+from clues.resque.heartbeat import INTERVAL
 from clues.resque.options import Options
 from clues.resque.process import CATCHABLE
-from clues.resque.pruner import Pruner
+from clues.resque.pruner import GRACE, Pruner
+from clues.resque.queues import QueueList
 from clues.resque.settling import Fate, Settler
 from clues.resque.slots import worker_id
 from clues.resque.store import TROUBLE
@@ -45,7 +47,9 @@ class Clerk:
         self._board = board
         self._lifeline = lifeline
         self._base_id = str(board.told["base_id"])
-        self._pruner = Pruner(client, self._base_id)
+        self._pruner = Pruner(
+            client, self._base_id, queues=QueueList(options.queues), hostname=options.hostname, grace=_grace(options)
+        )
 
     def do(self, told: dict[str, Any]) -> None:
         """Do what the master has asked for: ``settle`` a slot, ``open`` up, finish dead ``trees``, or ``prune``.
@@ -100,6 +104,7 @@ class Clerk:
 
     def _prune(self, _told: dict[str, Any]) -> None:
         self._pruner.prune()
+        self._pruner.prune_suspects(self._orphaned)
 
     def _settle_dead_trees(self) -> None:
         for board in dead_ones(self._options.run_dir, str(self._board.told["place"])):
@@ -130,4 +135,5 @@ class Clerk:
 
 
 def _grace(options: Options) -> float:
-    return max(10.0, options.heartbeat_interval * 3)
+    """Several beats of ours; another tree's beats are hardly slower."""
+    return GRACE * options.heartbeat_interval / INTERVAL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from clues.errors import CluesError, PruneDeadWorkerDirtyExit
 from clues.faults import Faults
@@ -14,7 +14,9 @@ from clues.resque.client import Resque
 from clues.resque.failure import DIRTY_EXIT
 from clues.resque.job import Job
 from clues.resque.lease import Lease
+from clues.resque.local_processes import resque_processes
 from clues.resque.outcome import Ended, commit, untold
+from clues.resque.queues import QueueList
 from clues.resque.scoreboard import Outcome
 from clues.resque.store import TROUBLE, UNAVAILABLE, shown
 from clues.sanitize import one_line
@@ -27,18 +29,30 @@ PRUNE_INTERVAL = 300.0
 LOCK = 60
 """Seconds for which one pruner keeps the others from pruning: Resque's heartbeat interval."""
 
+GRACE = 10.0
+"""Seconds: several beats of a tree, and its longest pause between two attempts to reach Redis."""
+
+_GONE = Failure("Resque::DirtyExit", "Job still being processed")
+
 _faults = Faults()
 
 
 class Pruner:
-    """Prunes in the name of one worker."""
+    """Prunes in the name of one worker.
 
-    def __init__(
+    Who is dead? Workers of trees: whose key has run out, and stays away for a while in which Redis serves without a
+    break. Ruby's: whose heartbeat is too old, or, on this host and with our queues, whose process is gone.
+    """
+
+    def __init__(  # noqa: PLR0913 - one parameter for each option
         self,
         client: Resque,
         worker_id: str,
         *,
+        queues: QueueList | None = None,
+        hostname: str | None = None,
         prune_interval: float = PRUNE_INTERVAL,
+        grace: float = GRACE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; `prune` does it.
@@ -46,48 +60,109 @@ class Pruner:
         Args:
             client: the Redis to look at.
             worker_id: the pruning worker.
-            prune_interval: seconds without a heartbeat that make a worker dead.
+            queues: its queues; without them, or a host name, nobody is judged by the processes of this host.
+            hostname: the host in its id.
+            prune_interval: seconds without a heartbeat that make a worker of Ruby's dead.
+            grace: seconds for which the key of a tree's worker must stay away.
             clock: epoch seconds.
         """
         self._client = client
+        self._store = client.store
         self._worker_id = worker_id
+        self._queues = queues
+        self._hostname = hostname
         self._prune_interval = prune_interval
+        self._grace = grace
         self._clock = clock
 
     def prune(self) -> list[str]:
-        """Prune the workers whose heartbeat has expired, unless somebody else is at it; gives their ids."""
-        store = self._client.store
-        if not store.lock_pruning(self._worker_id, LOCK):
+        """Prune Ruby's dead workers, unless somebody else is at it; gives their ids."""
+        if not self._store.lock_pruning(self._worker_id, LOCK):
             return []
-        now = store.time()
+        trees = self._store.trees()
+        return [*self._prune_expired(trees), *self._prune_gone(trees)]
+
+    def prune_suspects(self, wait: Callable[[float], bool]) -> list[str]:
+        """Prune the dead workers of trees; gives their ids.
+
+        After an outage of Redis all keys have run out, and those who live need a moment to write them again. So those
+        without one are looked at until they have been away for the grace period, which any trouble begins anew.
+
+        Args:
+            wait: sleeps for some seconds; true if it is time to leave.
+        """
+        suspects, since = self._suspects(), time.monotonic()
+        while suspects and time.monotonic() < since + self._grace:
+            if wait(min(1.0, self._grace / 4)):
+                return []
+            try:
+                suspects &= self._suspects()
+            except UNAVAILABLE:
+                since = time.monotonic()
+        return [worker_id for worker_id in sorted(suspects) if self._prune(worker_id, "its key has run out")]
+
+    def _suspects(self) -> set[str]:
+        trees = list(self._store.trees())
+        return set(trees) - set(self._store.living(trees))
+
+    def _prune_expired(self, trees: Mapping[str, str]) -> list[str]:
+        """Those whose heartbeat is too old, on any host, registered or not (resque worker.rb)."""
+        now = self._store.time()
+        expired = {
+            worker_id: beat
+            for worker_id, beat in self._store.heartbeats().items()
+            if worker_id not in trees and self._has_expired(beat, now)
+        }
+        living = self._store.living(list(expired))
         return [
             worker_id
-            for worker_id, beat in store.heartbeats().items()
-            if self._has_expired(beat, now) and self._prune(worker_id, beat)
+            for worker_id, beat in expired.items()
+            if worker_id not in living
+            and self._prune(worker_id, f"its last heartbeat was at {one_line(shown(beat))}", beat)
         ]
+
+    def _prune_gone(self, trees: Mapping[str, str]) -> list[str]:
+        """Those of this host and our queues whose process is gone (resque worker.rb)."""
+        here = [name for name in self._store.workers() if name not in trees and self._could_judge(name)]
+        living = {*self._store.living(here), self._worker_id}
+        processes = resque_processes() if set(here) - living else set()
+        return [
+            name
+            for name in here
+            if name not in living
+            and int(name.split(":")[1]) not in processes
+            and self._prune(name, "its process is gone", entry=_GONE)
+        ]
+
+    def _could_judge(self, worker_id: str) -> bool:
+        host, pid, queues = (*worker_id.split(":", 2), "", "")[:3]
+        if self._queues is None or host != self._hostname or not pid.isdigit():
+            return False
+        return "*" in self._queues.names or set(queues.split(",")) == set(self._queues.id_part.split(","))
 
     def _has_expired(self, heartbeat: str, now: float) -> bool:
         at = times.parse_heartbeat(heartbeat)
         return at is not None and now - at > self._prune_interval
 
-    def _prune(self, worker_id: str, heartbeat: str) -> bool:
-        name, beat = one_line(shown(worker_id)), one_line(shown(heartbeat))
-        log.warning("pruning worker %s: its last heartbeat was at %s", name, beat)
+    def _prune(self, worker_id: str, why: str, heartbeat: str = "", *, entry: Failure | None = None) -> bool:
+        name = one_line(shown(worker_id))
+        log.warning("pruning worker %s: %s", name, why)
         try:
-            return self.bury(worker_id, heartbeat)
+            return self.bury(worker_id, heartbeat, entry=entry)
         except UNAVAILABLE:
             raise
         except TROUBLE as error:  # such as another type of key under its name; the others are pruned all the same
             log.warning("could not prune worker %s: %s", name, error)
             return False
 
-    def bury(self, worker_id: str, heartbeat: str = "", token: str = "") -> bool:
+    def bury(self, worker_id: str, heartbeat: str = "", token: str = "", *, entry: Failure | None = None) -> bool:
         """Fail the jobs that a dead worker holds, if any, tell what it could not, and forget the worker.
 
         Args:
             worker_id: the dead worker.
             heartbeat: its last one, where it may have come back to life meanwhile.
             token: its own, where it is this very process.
+            entry: what its jobs fail with, if not with the words for workers that died without one.
 
         Returns:
             Whether it was dead: not if it has just ended its job itself, or has beaten again.
@@ -96,18 +171,18 @@ class Pruner:
         for line in untold(self._client, worker_id):
             self._client.lifecycle.retell(line)
         while (raw := store.lease(worker_id)) is not None:
-            if not self._fail(worker_id, raw):
+            if not self._fail(worker_id, raw, entry):
                 return False
         return store.unregister(worker_id, heartbeat, token)
 
-    def _fail(self, worker_id: str, raw: bytes) -> bool:
+    def _fail(self, worker_id: str, raw: bytes, entry: Failure | None = None) -> bool:
         """Fail a job by its lease, unless that is no longer the one; the worker may have gone on to another job."""
         client, lease = self._client, Lease.read(raw)
         job = Job(lease.queue, lease.payload)
         message = (
             f"Worker {shown(worker_id)} did not gracefully exit while processing {job.worker_class or 'a bad item'}"
         )
-        failure = Failure(DIRTY_EXIT, message)
+        failure = entry or Failure(DIRTY_EXIT, message)
         attempt = client.lifecycle.lost(job.queue, job.item)
         event = client.lifecycle.outcome(attempt, failure, reason="lost", reporter="pruner")
         outcome = Outcome(self._clock(), failure, b"" if event is None else event.line, counted=False)
@@ -115,7 +190,7 @@ class Pruner:
         if not commit(client, worker_id, ended, count=False, lease=raw, run_at=lease.run_at):
             return False
         client.lifecycle.publish(event)
-        self._run_hooks(job, PruneDeadWorkerDirtyExit(message))
+        self._run_hooks(job, PruneDeadWorkerDirtyExit(failure.message))
         return True
 
     def _run_hooks(self, job: Job, error: PruneDeadWorkerDirtyExit) -> None:
