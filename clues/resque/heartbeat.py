@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from clues.resque import times
 from clues.resque.store import TROUBLE, Registration, Store
@@ -90,6 +90,14 @@ class Heartbeat:
         if known and self._store.beat(known, times.heartbeat(self._store.time())):
             log.error("another process works under the id %s; this one stops", known[0].worker_id)
             self._on_stranger()
+        self._take_back(known)
+
+    def _take_back(self, beaten: Sequence[Registration]) -> None:
+        """Forget again those that were unregistered while the beat was on its way: it has made them known."""
+        with self._lock:
+            gone = [one for one in beaten if one.worker_id not in self._known]
+        for one in gone:
+            self._store.unregister(one.worker_id, token=one.token)
 
     def start(self) -> None:
         """Beat from a thread, for the first time after the interval: registering was a beat too."""
@@ -103,8 +111,12 @@ class Heartbeat:
             self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
+        told = ""
         while not self._stopping.wait(self._interval):
             try:
                 self.beat()
+                told = ""
             except TROUBLE as error:
-                log.warning("heartbeat not written: %s", error)
+                if type(error).__name__ != told:  # once, not at each beat of a long outage
+                    told = type(error).__name__
+                    log.warning("heartbeat not written: %s", error)

@@ -412,9 +412,12 @@ class Store:
         pipe.sadd(self.keys.workers, *ids)
         pipe.hset(self.keys.trees, mapping={_bytes(one.worker_id): one.tree for one in known})
         for one in known:
+            pipe.set(_bytes(self.keys.worker_started(one.worker_id)), one.started, nx=True)
+        for one in known:
             pipe.set(_bytes(self.keys.worker_heartbeat(one.worker_id)), one.token, ex=one.dead_after, get=True)
         mine = {one.token for one in known}
-        return {_text(found) for found in pipe.execute()[3:] if found is not None and _text(found) not in mine}
+        found = pipe.execute()[-len(known) :]
+        return {_text(token) for token in found if token is not None and _text(token) not in mine}
 
     def trees(self) -> dict[str, str]:
         """What the workers of trees tell of themselves, as JSON, by id."""
@@ -550,8 +553,9 @@ class Store:
         return int(self.client.get(_bytes(self.keys.stat_of(name, worker_id))) or 0)
 
 
-def _script(name: str) -> str:
-    return (files("clues.resque") / "scripts" / f"{name}.lua").read_text()
+def _script(name: str) -> bytes:
+    """A script's bytes: a client's own encoding, which may be any, must not change them."""
+    return (files("clues.resque") / "scripts" / f"{name}.lua").read_bytes()
 
 
 def batched(things: Iterable[_T], size: int = 1000) -> Iterator[list[_T]]:
