@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clues.resque import times
 from clues.resque.client import Resque
 from clues.resque.job import Job
 from clues.resque.lease import Lease
 from clues.resque.outcome import Ended, commit, is_committed
-from clues.resque.scoreboard import Record, lone_record
+from clues.resque.scoreboard import Record, State, lone_record
 
 
 class Holding:
@@ -72,17 +72,33 @@ class Holding:
         taken = self._client.store.take(self._id, queues, run_at, most)
         if taken.lease is not None:
             # We hold no job, so these are the ones whose reply was lost: nobody has begun them.
-            lease = Lease.read(taken.lease)
-            self._queue, self._run_at, items = lease.queue, lease.run_at, (lease.payload, *taken.items)
-        elif taken.queue is None:
+            self._hold(Lease.read(taken.lease), taken.items, now)
+        elif taken.queue is not None:
+            self._hold(Lease(taken.queue, run_at, taken.items[0]), taken.items[1:], now)
+        else:
             self.record.idle()
             return None if taken.paused else False
-        else:
-            self._queue, self._run_at, items = taken.queue, run_at, taken.items
-        with self._lock:
-            self.record.holding(now)
-            self._items.extend(items)
         return True
+
+    def recover(self) -> None:
+        """Hold what an attempt to take has taken whose reply never came; nobody has begun it.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses; call it again.
+        """
+        if self.record.state is not State.TAKING:
+            return
+        raw = self._client.store.lease(self._id)
+        if raw is None:
+            self.record.idle()
+        else:
+            self._hold(Lease.read(raw), self._client.store.batch(self._id), self._clock())
+
+    def _hold(self, lease: Lease, further: Sequence[bytes], now: float) -> None:
+        with self._lock:
+            self._queue, self._run_at = lease.queue, lease.run_at
+            self.record.holding(now)
+            self._items.extend((lease.payload, *further))
 
     @property
     def waiting(self) -> int:

@@ -18,6 +18,7 @@ from clues.resque.control import Control
 from clues.resque.heartbeat import BEATS_BEFORE_DEAD, INTERVAL, Heartbeat
 from clues.resque.pruner import PRUNE_INTERVAL, Pruner
 from clues.resque.queues import QueueList
+from clues.resque.settling import Fate, Settler
 from clues.resque.slots import Told
 from clues.resque.store import NOT_YET, TROUBLE, Registration
 from clues.resque.worker_thread import Pace, WorkerThread
@@ -146,7 +147,8 @@ class Worker:
             except NOT_YET as error:
                 failures += 1
                 if failures == 1:
-                    log.warning("Redis does not serve (%s); trying again until it does", error)
+                    name = type(error).__name__
+                    log.warning("Redis does not serve (%s: %s); trying again until it does", name, error)
                 self._wake_up.wait(min(0.05 * 2 ** min(failures, 10), _LONGEST_BACKOFF))
             else:
                 self._signed_on = True
@@ -167,12 +169,17 @@ class Worker:
 
     def _shut_down(self, heartbeat: Heartbeat) -> None:
         try:
-            if self._signed_on and self._store.lease(self.id) is not None:
-                self._pruner.bury(self.id, token=self._token)  # something has torn us from the job
+            if self._signed_on:
+                self._settle()
             heartbeat.unregister(self.id)
         except TROUBLE as error:
             log.warning("%s could not unregister, it will be pruned: %s", self.id, error)
         log.info("%s has stopped: %d processed, %d failed", self.id, self.processed, self.failed)
+
+    def _settle(self) -> None:
+        """Finish the story of a job that something has torn us from, as that of a process that died on it."""
+        if not self._thread.record.settled:
+            Settler(self._client, self.id, self._thread.record, Fate(reporter="worker"), clock=self._clock).settle()
 
     def _show(self, text: str) -> None:
         proctitle.show(text, prefix=self._title_prefix)

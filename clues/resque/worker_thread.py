@@ -222,6 +222,7 @@ class WorkerThread:
         """Leave no job behind: one whose taking we never heard of, or one that something has torn us from."""
         try:
             if not self._begun:
+                self._holding.recover()
                 self._holding.give_back()
         except TROUBLE as error:
             log.warning("%s could not give back what it holds: %s", self.id, error)

@@ -762,7 +762,7 @@ def test_stopped_when_the_reply_to_taking_was_lost(redis_server: RedisServer, re
         work_off(client)
         redis.rpush(Q, raw, b'{"class":"job","args":[2]}')
         worker = Worker(client, "q", interval=600)
-        worker._wait_for_redis = lambda *_: worker.stop()  # type: ignore[method-assign]
+        worker._thread._wait_for_redis = lambda *_: worker.stop()  # type: ignore[method-assign]
         proxy.drop_reply_to(sha(client, "take"))
         worker.work()
         assert proxy.dropped == 1
@@ -772,20 +772,46 @@ def test_stopped_when_the_reply_to_taking_was_lost(redis_server: RedisServer, re
     assert redis.keys("resque:worker*") == []
 
 
-def test_torn_from_a_job(client: Resque, redis: Redis) -> None:
-    """Whatever tears a worker from the job that it has begun, the job is failed, not forgotten."""
+TORN = {
+    "about to take": ("take", "before", [], 1),
+    "taken": ("take", "after", [], 1),
+    "before its code": ("begin", "before", [], 1),
+    "begun": ("begin", "after", ["failed"], 0),
+    "about to note its end": ("end", "before", ["failed"], 0),
+    "ended": ("end", "after", ["perform_finished"], 0),
+    "about to commit": ("commit", "before", ["perform_finished"], 0),
+    "committed": ("commit", "after", ["perform_finished"], 0),
+}
 
-    def torn(*_: Any) -> None:
+
+@pytest.mark.parametrize("moment", TORN)
+def test_torn_from_a_job(client: Resque, redis: Redis, moment: str) -> None:
+    """Whatever tears a worker from its job, and when: one that was begun is failed, not forgotten, nor run again."""
+    method, when, ends, left = TORN[moment]
+    job(client, lambda: None)
+    with capture_events() as recorder:
+        client.enqueue("job")
+        worker = Worker(client, "q", interval=0)
+        tear(worker._thread._holding, method, when)
+        with pytest.raises(KeyboardInterrupt):
+            worker.work()
+    assert [str(event.event_type) for event in recorder.events if event.metadata["_event_id"].endswith("end")] == ends
+    assert client.failed.count() == ends.count("failed")
+    assert client.stat("processed") == len(ends)
+    assert client.size("q") == left
+    assert redis.keys("resque:worker*") == []
+
+
+def tear(thing: object, method: str, when: str) -> None:
+    """Have a method raise, before or after it has done its work."""
+    done = getattr(thing, method)
+
+    def torn(*args: Any, **options: Any) -> None:
+        if when == "after":
+            done(*args, **options)
         raise KeyboardInterrupt
 
-    job(client, lambda: None)
-    client.enqueue("job")
-    worker = Worker(client, "q", interval=0)
-    worker._commit = torn  # type: ignore[method-assign,assignment]
-    with pytest.raises(KeyboardInterrupt):
-        worker.work()
-    assert client.failed.count() == 1
-    assert redis.keys("resque:worker*") == []
+    setattr(thing, method, torn)
 
 
 # Redis refusing
@@ -807,7 +833,7 @@ def test_a_full_redis_is_drained(server: RedisServer, caplog: pytest.LogCaptureF
             client.enqueue("job", 9)
         raw.delete("resque:pause-all-workers")
         wait_for(lambda: client.stat("processed") == 6)
-        wait_for(lambda: "heartbeat of" in caplog.text)
+        wait_for(lambda: "heartbeat not written" in caplog.text)
         assert done == list(range(5))
         assert client.failed.count() == 1
         starting = Running(client, hostname="another", heartbeat_interval=0.01, wait=False)
