@@ -38,6 +38,7 @@ from clues.resque.signals import WakeUp
 from clues.resque.slots import base_id
 from clues.resque.status_file import PidFile, StatusFile
 from clues.resque.store import NOT_YET, Store
+from clues.resque.worker_log import log_as_starter
 
 log = logging.getLogger("clues.resque")
 
@@ -67,6 +68,7 @@ class Master:
             launch: what moulds load.
             options: how to work; a config file's settings count before them.
         """
+        self._launch = launch
         self._options = options
         self._signals: deque[int] = deque()
         self._wake_up = WakeUp()
@@ -498,6 +500,8 @@ class Master:
     # files and titles
 
     def _open_files(self, settings: dict[str, Any]) -> None:
+        if self._launch.as_starter and settings.get("logger"):
+            log_as_starter(settings["logger"])
         if settings.get("pid_file"):
             pid_file = PidFile(settings["pid_file"], newline=True)
             pid_file.write()

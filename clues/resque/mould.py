@@ -33,7 +33,7 @@ from clues.resque.signals import WakeUp
 from clues.resque.slots import worker_id
 from clues.resque.starter import Starter, StarterConfig, StarterWorker, read_config
 from clues.resque.worker_hooks import hooks
-from clues.resque.worker_log import log_as_resque
+from clues.resque.worker_log import log_as_resque, log_as_starter
 
 log = logging.getLogger("clues.resque")
 
@@ -101,8 +101,11 @@ class Mould:
         if told["config"]:
             self._config = read_config(told["config"])
             settings = dict(self._config.settings)
-            self._options = self._options.having(settings)
-        log_as_resque(os.environ)
+            self._options = self._options.having(settings).having(told["overrides"])
+        if told["as_starter"]:
+            log_as_starter(settings.get("logger"))
+        else:
+            log_as_resque(os.environ)
         apps = [*told["app"], *settings.get("app", [])]
         self._client = client_of(
             apps,
@@ -225,7 +228,14 @@ class Mould:
         assert self._config is not None
         logger = self._config.logger
         told = {"logger": logger} if isinstance(logger, logging.Logger) else {}
-        return Starter(self._master, self._config.settings, self._count, dict(self._workers), **told)
+        options = self._options
+        defaults = {
+            "concurrency": options.worker_count,
+            "dequeue_interval": options.interval,
+            "queues": list(options.queues),
+        }
+        config = {**self._config.settings, **defaults}
+        return Starter(self._master, config, self._count, dict(self._workers), **told)
 
     def _starter_worker(self, slot: int, pid: int | None = None) -> StarterWorker:
         return StarterWorker(

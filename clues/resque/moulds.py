@@ -29,12 +29,16 @@ class Launch:
         config: a starter's config file; empty for none.
         redis: a Redis URL that counts before the application's own.
         namespace: likewise.
+        overrides: options that count before the config file's.
+        as_starter: whether to log as resque_starter does, rather than as Resque.
     """
 
     app: tuple[str, ...] = ()
     config: str = ""
     redis: str | None = None
     namespace: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    as_starter: bool = False
 
 
 @dataclass(slots=True)
@@ -108,6 +112,8 @@ class Moulds:
             app=list(self._launch.app),
             redis=self._launch.redis,
             namespace=self._launch.namespace,
+            overrides=dict(self._launch.overrides),
+            as_starter=self._launch.as_starter,
         )
 
     def restart(self) -> None:
