@@ -121,8 +121,11 @@ class Mould:
         QueueList(self._options.queues)
         hooks.run("before_first_fork")
         hooks.forked = os.getpid()
-        with contextlib.suppress(Exception):
-            self._client.store.client.connection_pool.disconnect()
+        redis = self._client.store._client  # noqa: SLF001 - as it is: the master asks Redis what it is
+        with contextlib.suppress(
+            Exception
+        ):  # children make their own connections
+            redis.connection_pool.disconnect()
         gc.collect()
         gc.freeze()  # what is loaded stays: no collection in a child touches its memory, which would copy it
         self._count = self._options.worker_count
@@ -130,7 +133,7 @@ class Mould:
             ready={
                 "options": self._options.told(),
                 "settings": {name: value for name, value in settings.items() if name != "redis"},
-                "recipe": base64.b64encode(recipe(self._client.store.client)).decode(),
+                "recipe": base64.b64encode(recipe(redis)).decode(),
                 "namespace": self._client.store.keys.namespace,
                 "jobs": len(self._client.registry.names()),
             }
