@@ -104,14 +104,14 @@ class Mould:
             self._options = self._options.having(settings).having(told["overrides"])
         if told["as_starter"]:
             log_as_starter(settings.get("logger"))
-        else:
-            log_as_resque(os.environ)
         apps = [*told["app"], *settings.get("app", [])]
         self._client = client_of(
             apps,
             redis=told["redis"] or settings.get("redis"),
             namespace=told["namespace"] if told["namespace"] is not None else settings.get("namespace"),
         )
+        if not told["as_starter"]:
+            log_as_resque(os.environ)  # once the application has set up its own
         if self._config is not None:
             self._client.registry.load(self._config.module)
         if not self._client.registry.names():
