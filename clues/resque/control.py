@@ -78,7 +78,7 @@ class Control:
         """Give back the leave for jobs that were not taken, and see whether the last one was."""
         with self._lock:
             self._left += unused
-            last, on_last = self._left == 0, self._on_last
+            last, on_last = self.used_up, self._on_last
             if last:
                 self._on_last = lambda: None
         if last:

@@ -11,7 +11,7 @@ from clues.resque import times
 from clues.resque.client import Resque
 from clues.resque.job import Job
 from clues.resque.lease import Lease
-from clues.resque.outcome import Ended, commit, is_committed
+from clues.resque.outcome import Ended, commit
 from clues.resque.scoreboard import Record, State, lone_record
 
 
@@ -49,8 +49,10 @@ class Holding:
         self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.RLock()
-        self._queue = self._run_at = ""
+        self._queue = ""
+        self._leases: list[bytes] = []  # of all that is held; the first one is under the worker's key
         self._items: deque[bytes] = deque()  # taken, not begun
+        self._returning: list[bytes] = []  # on their way back; not begun any more, even if the reply is lost
         self._begun: Job | None = None
         self._ended: list[Ended] = []
         self._ended_since = 0.0
@@ -68,16 +70,12 @@ class Holding:
         """
         self.record.taking()
         now = self._clock()
-        run_at = times.run_at(now)
-        taken = self._client.store.take(self._id, queues, run_at, most)
-        if taken.lease is not None:
-            # We hold no job, so these are the ones whose reply was lost: nobody has begun them.
-            self._hold(Lease.read(taken.lease), taken.items, now)
-        elif taken.queue is not None:
-            self._hold(Lease(taken.queue, run_at, taken.items[0]), taken.items[1:], now)
-        else:
+        taken = self._client.store.take(self._id, queues, times.run_at(now), most)
+        if not taken.leases:
             self.record.idle()
             return None if taken.paused else False
+        # We hold no job, so what we hold nevertheless was taken when the reply was lost: nobody has begun it.
+        self._hold(taken.leases, taken.queue, now)
         return True
 
     def recover(self) -> None:
@@ -88,22 +86,24 @@ class Holding:
         """
         if self.record.state is not State.TAKING:
             return
-        raw = self._client.store.lease(self._id)
-        if raw is None:
+        store = self._client.store
+        lease = store.lease(self._id)
+        if lease is None:
             self.record.idle()
         else:
-            self._hold(Lease.read(raw), self._client.store.batch(self._id), self._clock())
+            self._hold((lease, *store.batch(self._id)), None, self._clock())
 
-    def _hold(self, lease: Lease, further: Sequence[bytes], now: float) -> None:
+    def _hold(self, leases: Sequence[bytes], queue: str | None, now: float) -> None:
         with self._lock:
-            self._queue, self._run_at = lease.queue, lease.run_at
+            self._queue = Lease.read(leases[0]).queue if queue is None else queue
             self.record.holding(now)
-            self._items.extend((lease.payload, *further))
+            self._leases.extend(leases)
+            self._items.extend(Lease.payloads(leases))
 
     @property
     def waiting(self) -> int:
-        """How many jobs are taken and not begun."""
-        return len(self._items)
+        """How many jobs are taken and not begun, nor given back."""
+        return len(self._items) + len(self._returning)
 
     # a job's way
 
@@ -158,7 +158,7 @@ class Holding:
             publish: called with the jobs whose outcomes this has decided.
 
         Returns:
-            Whether this decided the outcomes; if not, somebody else had removed the lease.
+            Whether this decided all the outcomes; if not, somebody else had removed a lease.
 
         Raises:
             RedisError: Redis can't be reached, or refuses; call it again.
@@ -166,23 +166,17 @@ class Holding:
         with self._lock:
             if not self._ended:
                 return True
-            again, self._tried, seq = self._tried, True, self.record.seq
-            decided = commit(
-                self._client,
-                self._id,
-                self._ended,
-                seq=seq,
-                run_at=self._run_at,
-                already=lambda: again and is_committed(self._client, self._id, seq),
-            )
+            again, self._tried = self._tried, True
+            decided = commit(self._client, self._id, self._ended, self._lease, seq=self.record.seq, again=again)
             self._tried = False
             ended, self._ended = self._ended, []
-            if not decided:
-                self._items.clear()  # whoever took the lease away took the batch too
+            if decided is None:
+                self._drop()
             else:
-                publish(ended)
-            self.record.committed(rest=bool(self._items))
-            return decided
+                publish(list(decided))
+                del self._leases[: len(ended)]
+            self.record.committed(rest=bool(self.waiting))
+            return decided is not None and len(decided) == len(ended)
 
     def give_back(self) -> int:
         """Put what was never begun back to the head of its queue; gives how many jobs that were.
@@ -193,23 +187,32 @@ class Holding:
             RedisError: Redis can't be reached, or refuses; call it again.
         """
         with self._lock:
-            if not self._items:
+            self._returning += self._items
+            self._items.clear()
+            if not self._returning:
                 return 0
             store, begun = self._client.store, len(self._ended) + (self._begun is not None)
             if begun:
                 given = store.keep_begun(self._id, begun, self._queue)
             else:
-                lease = store.lease(self._id)
-                given = 0
-                if lease is not None:
-                    given = store.give_back(self._id, lease, self._queue, self._items[0])
+                given = store.give_back(self._id, self._lease, self._queue, self._returning[0])
                 self.record.idle()
-            self._items.clear()
+            del self._leases[-len(self._returning) :]
+            self._returning.clear()
             return given
 
     def forget(self) -> None:
         """Somebody else has finished what was held."""
         with self._lock:
-            self._items.clear()
+            self._drop()
             self._ended.clear()
             self._begun = None
+
+    @property
+    def _lease(self) -> bytes:
+        return self._leases[0] if self._leases else b""  # which no lease is: somebody else has removed it
+
+    def _drop(self) -> None:
+        self._leases.clear()
+        self._items.clear()
+        self._returning.clear()

@@ -65,7 +65,7 @@ class Keys:
         return f"{self.prefix}worker:{host}:{pid}:heartbeat{mark}{place if mark else ''}"
 
     def worker_batch(self, worker_id: str) -> str:
-        """Name the list of further items that a worker has taken together with the one of its lease."""
+        """Name the list of the leases of further jobs that a worker has taken together with the one under its key."""
         return f"{self.prefix}worker:{worker_id}:batch"
 
     def worker_ended(self, worker_id: str) -> str:

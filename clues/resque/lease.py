@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,11 @@ class Lease:
             return cls.parse(raw)
         except DecodeError:
             return cls("", "", raw)
+
+    @classmethod
+    def payloads(cls, raws: Iterable[bytes]) -> list[bytes]:
+        """The payloads of leases."""
+        return [cls.read(raw).payload for raw in raws]
 
     def shown(self) -> dict[str, Any]:
         """As Resque shows what a worker is working on; a payload that is no JSON as its text."""

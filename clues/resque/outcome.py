@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clues.event import Event
@@ -29,58 +29,44 @@ def commit(  # noqa: PLR0913 - all that makes an outcome
     client: Resque,
     worker_id: str,
     ended: Sequence[Ended],
+    lease: bytes,
     *,
     seq: int = 0,
     count: bool = True,
-    lease: bytes = b"",
-    run_at: str = "",
-    already: Callable[[], bool] = lambda: False,
-) -> bool:
+    again: bool = False,
+) -> Sequence[Ended] | None:
     """Remove the lease, count, and store the failures; the outcomes stay in Redis until the worker's next job.
 
     Args:
         client: the Redis, and the failure backends.
         worker_id: who holds the lease.
         ended: the jobs that ended, all from one queue, in the order in which they were taken.
+        lease: the first one's lease, as it was read.
         seq: the number of this commit among the worker's.
         count: whether stats go up; not for jobs of dead workers (resque ``worker.rb``).
-        lease: the lease as it was read, where it may have changed meanwhile.
-        run_at: when the rest of a batch was taken.
-        already: where the lease is gone, tells whether an earlier call of this, whose reply was lost, removed it.
+        again: whether an earlier call of this was cut off: it may have been done, whatever became of its reply.
 
     Returns:
-        Whether this decided the outcomes: False if somebody else had removed the lease.
+        Those whose outcomes this decided; None if somebody else has removed all that the worker held.
     """
-    queue = ended[0].job.queue
-    failures = [
-        FailureEntry(one.outcome.at, one.job.raw, one.outcome.failure, worker_id, queue)
-        for one in ended
-        if one.outcome.failure is not None
-    ]
-    multi_queue = "redis_multi_queue" in client.failure_backends
-    ending = Ending(
-        ended=len(ended),
-        processed=len(ended) if count else 0,
-        failed=sum(one.outcome.failure is not None and one.outcome.counted for one in ended) if count else 0,
-        entries=[entry.encode() for entry in failures] if multi_queue or "redis" in client.failure_backends else (),
-        # A list for each queue, and the set of lists (redis_multi_queue.rb).
-        failed_list=client.store.keys.failed_of(queue) if multi_queue else "",
-        failed_queue=f"{queue}_failed" if multi_queue else "",
-        outcomes=_text(seq, ended),
-        lease=lease,
-        queue=queue,
-        run_at=run_at,
-    )
-    decided = client.store.finish(worker_id, ending) or already()
-    if decided:
-        for entry in failures:
-            _tell_others(client, entry)
+    if client.store.finish(worker_id, _ending(client, worker_id, ended, lease, seq=seq, count=count)):
+        decided = ended
+    elif again and (told := committed(client, worker_id, seq)) is not None:
+        decided = ended[len(ended) - told :]
+    else:
+        # Who knows of no batches, as Ruby's pruner, removes the lease alone, and decides the first outcome alone.
+        decided = ended[1:]
+        if not client.store.finish(worker_id, _ending(client, worker_id, decided, None, seq=seq, count=count)):
+            return None
+    for entry in _failures(worker_id, decided):
+        _tell_others(client, entry)
     return decided
 
 
-def is_committed(client: Resque, worker_id: str, seq: int) -> bool:
-    """Whether Redis holds the outcomes of this commit: it was done, whatever became of its reply."""
-    return client.store.outcomes(worker_id).partition(b"\n")[0] == b"%d" % seq
+def committed(client: Resque, worker_id: str, seq: int) -> int | None:
+    """How many outcomes this commit has decided, by what Redis holds; None if it was not done."""
+    number, *lines = client.store.outcomes(worker_id).split(b"\n")
+    return len(lines) if number == b"%d" % seq else None
 
 
 def untold(client: Resque, worker_id: str) -> list[bytes]:
@@ -88,8 +74,32 @@ def untold(client: Resque, worker_id: str) -> list[bytes]:
     return [line for line in client.store.outcomes(worker_id).split(b"\n")[1:] if line]
 
 
-def _text(seq: int, ended: Sequence[Ended]) -> bytes:
-    return b"\n".join([b"%d" % seq, *(one.outcome.line for one in ended)])
+def _ending(  # noqa: PLR0913 - all that makes an outcome
+    client: Resque, worker_id: str, ended: Sequence[Ended], lease: bytes | None, *, seq: int, count: bool
+) -> Ending:
+    multi_queue = "redis_multi_queue" in client.failure_backends
+    stored = multi_queue or "redis" in client.failure_backends
+    queue = ended[0].job.queue if ended else ""
+    failed = [one for one in ended if one.outcome.failure is not None]
+    return Ending(
+        ended=len(ended),
+        lease=lease,
+        processed=len(ended) if count else 0,
+        failed=sum(one.outcome.counted for one in failed) if count else 0,
+        entries=[entry.encode() for entry in _failures(worker_id, failed)] if stored else (),
+        # A list for each queue, and the set of lists (redis_multi_queue.rb).
+        failed_list=client.store.keys.failed_of(queue) if multi_queue else "",
+        failed_queue=f"{queue}_failed" if multi_queue else "",
+        outcomes=b"\n".join([b"%d" % seq, *(one.outcome.line for one in ended)]),
+    )
+
+
+def _failures(worker_id: str, ended: Sequence[Ended]) -> list[FailureEntry]:
+    return [
+        FailureEntry(one.outcome.at, one.job.raw, one.outcome.failure, worker_id, one.job.queue)
+        for one in ended
+        if one.outcome.failure is not None
+    ]
 
 
 def _tell_others(client: Resque, entry: FailureEntry) -> None:

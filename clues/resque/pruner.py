@@ -167,13 +167,12 @@ class Pruner:
         Returns:
             Whether it was dead: not if it has just ended its job itself, or has beaten again.
         """
-        store = self._client.store
         for line in untold(self._client, worker_id):
             self._client.lifecycle.retell(line)
-        while (raw := store.lease(worker_id)) is not None:
-            if not self._fail(worker_id, raw, entry):
+        while (raw := self._store.lease(worker_id)) is not None or self._store.next_of_batch(worker_id):
+            if raw is not None and not self._fail(worker_id, raw, entry):
                 return False
-        return store.unregister(worker_id, heartbeat, token)
+        return self._store.unregister(worker_id, heartbeat, token)
 
     def _fail(self, worker_id: str, raw: bytes, entry: Failure | None = None) -> bool:
         """Fail a job by its lease, unless that is no longer the one; the worker may have gone on to another job."""
@@ -186,9 +185,9 @@ class Pruner:
         attempt = client.lifecycle.lost(job.queue, job.item)
         event = client.lifecycle.outcome(attempt, failure, reason="lost", reporter="pruner")
         outcome = Outcome(self._clock(), failure, b"" if event is None else event.line, counted=False)
-        ended = [Ended(job, outcome, event)]
-        if not commit(client, worker_id, ended, count=False, lease=raw, run_at=lease.run_at):
-            return False
+        decided = commit(client, worker_id, [Ended(job, outcome, event)], raw, count=False)
+        if not decided:
+            return decided is not None
         client.lifecycle.publish(event)
         self._run_hooks(job, PruneDeadWorkerDirtyExit(failure.message))
         return True

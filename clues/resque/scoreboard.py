@@ -29,7 +29,7 @@ _STATE, _TAKEN, _BEGUN_AT, _BEGUN_MONOTONIC, _DEADLINE, _SEQ, _PROCESSED, _FAILE
     0, 88, 8
 )
 
-_SHORT_MESSAGE = 1000
+_SHORT = 1000
 
 
 class State(IntEnum):
@@ -267,7 +267,7 @@ def _encoded(outcome: Outcome, room: int | None) -> bytes:
         return entry
     failure = outcome.failure
     if failure is not None:
-        failure = Failure(failure.exception, failure.message[:_SHORT_MESSAGE])
+        failure = Failure(failure.exception[:_SHORT], failure.message[:_SHORT])
     entry = _joined(outcome.at, outcome.line, failure, counted=outcome.counted)
     return entry if len(entry) <= room else _joined(outcome.at, b"", failure, counted=outcome.counted)
 

@@ -19,7 +19,7 @@ from clues.metadata import Failure
 from clues.resque.client import Resque
 from clues.resque.job import Job
 from clues.resque.lease import Lease
-from clues.resque.outcome import Ended, commit, is_committed
+from clues.resque.outcome import Ended, commit, committed
 from clues.resque.scoreboard import Outcome, Reason, Record
 from clues.sanitize import one_line
 
@@ -113,43 +113,47 @@ class Settler:
             self._journal_begun()
             if self._record.ended:
                 self._finish_ended()
-        lease = self._store.lease(self._id)
-        if lease is not None:
-            held = Lease.read(lease)
-            given = self._store.give_back(self._id, lease, held.queue, held.payload)
-            log.info("%s: %d taken by process %d and never begun went back", self._id, given, self._fate.pid)
+        self._give_back()
         self._record.idle()
 
     def _finish_ended(self) -> None:
         """Commit what is journalled, unless that was done, and publish it."""
-        record = self._record
-        if is_committed(self._client, self._id, record.seq) or self._commit(list(record.outcomes())):
-            for outcome in record.outcomes():
-                if outcome.line:
-                    self._client.lifecycle.retell(outcome.line)
-        record.committed(rest=True)
+        outcomes = list(self._record.outcomes())
+        decided = committed(self._client, self._id, self._record.seq)
+        if decided is None:
+            decided = self._commit(outcomes)
+        for outcome in outcomes[len(outcomes) - decided :]:
+            if outcome.line:
+                self._client.lifecycle.retell(outcome.line)
+        self._record.committed(rest=True)
 
-    def _commit(self, outcomes: list[Outcome]) -> bool:
-        jobs = self._jobs()
-        if len(jobs) < len(outcomes):  # the lease is gone: somebody else has decided
-            return False
-        ended = [Ended(job, outcome) for job, outcome in zip(jobs, outcomes, strict=False)]
-        return commit(self._client, self._id, ended, seq=self._record.seq)
+    def _commit(self, outcomes: list[Outcome]) -> int:
+        """Commit how jobs ended; gives for how many, the last ones, this has decided it."""
+        lease, batch = self._store.lease(self._id) or b"", self._store.batch(self._id)
+        leases = [lease, *batch]
+        if len(leases) < len(outcomes):  # somebody else has decided
+            return 0
+        ended = [Ended(_job(raw), outcome) for raw, outcome in zip(leases, outcomes, strict=False)]
+        return len(commit(self._client, self._id, ended, lease, seq=self._record.seq) or ())
 
-    def _jobs(self) -> list[Job]:
-        raw = self._store.lease(self._id)
-        if raw is None:
-            return []
-        lease = Lease.read(raw)
-        return [Job(lease.queue, item) for item in (lease.payload, *self._store.batch(self._id))]
+    def _give_back(self) -> None:
+        """What was taken and never begun."""
+        store = self._store
+        lease = store.lease(self._id)
+        if lease is None and store.next_of_batch(self._id):
+            lease = store.lease(self._id)
+        if lease is not None:
+            held = Lease.read(lease)
+            given = store.give_back(self._id, lease, held.queue, held.payload)
+            log.info("%s: %d taken by process %d and never begun went back", self._id, given, self._fate.pid)
 
     def _journal_begun(self) -> None:
         """Note that the job that was begun has failed, unless it is to go back; the rest is as with any other end."""
-        jobs = self._jobs()
-        if not jobs:  # its lease is gone: somebody else has decided
+        lease = self._store.lease(self._id)
+        if lease is None:  # somebody else has decided
             self._record.unbegin()
             return
-        job, reason = jobs[0], _REASONS.get(self._record.reason, self._fate.reason)
+        job, reason = _job(lease), _REASONS.get(self._record.reason, self._fate.reason)
         failure = Failure(_EXCEPTIONS.get(reason, "Resque::DirtyExit"), self._fate.message)
         try:
             definition = job.definition(self._client.registry)
@@ -184,6 +188,11 @@ class Settler:
 
 
 _EXCEPTIONS = {"timeout": "clues.errors.JobTimeout"}
+
+
+def _job(raw: bytes) -> Job:
+    lease = Lease.read(raw)
+    return Job(lease.queue, lease.payload)
 
 
 def _name(number: int) -> str:

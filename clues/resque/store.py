@@ -42,15 +42,13 @@ class Taken:
     """What an attempt to take a job gave.
 
     Attributes:
-        queue: the queue that the items came from, or None.
-        items: their bytes; more than one in a batch.
-        lease: a lease that the worker holds already, or None; `items` are then those of its batch.
+        leases: of the jobs that the worker holds now, as they stand in Redis; more than one in a batch.
+        queue: the queue that they were taken from; None if they had been taken before, or there are none.
         paused: whether all workers are paused.
     """
 
+    leases: tuple[bytes, ...] = ()
     queue: str | None = None
-    items: tuple[bytes, ...] = ()
-    lease: bytes | None = None
     paused: bool = False
 
 
@@ -60,27 +58,23 @@ class Ending:
 
     Attributes:
         ended: how many.
+        lease: the first one's lease, as it was read; None where somebody has removed it alone, and these followed it.
         processed: how many to count as processed.
         failed: how many to count as failed; not those of dead processes (resque ``worker.rb``).
         entries: the failures to store.
         failed_list: the key of the list that they go to; empty for Resque's ``failed``.
         failed_queue: the name to put into the set of failure lists; empty for none.
         outcomes: what to keep in Redis until the worker's next job; empty for nothing.
-        lease: the lease as it was read, where it may have changed meanwhile.
-        queue: where the rest of a batch came from.
-        run_at: when it was taken.
     """
 
-    ended: int = 1
+    ended: int
+    lease: bytes | None
     processed: int = 0
     failed: int = 0
     entries: Sequence[bytes] = ()
     failed_list: str = ""
     failed_queue: str = ""
     outcomes: bytes = b""
-    lease: bytes = b""
-    queue: str = ""
-    run_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +289,8 @@ class Store:
         if not reply:
             return Taken()
         if reply[0] == b"taken":
-            return Taken(queue=queues[reply[1]], items=tuple(reply[2:]))
-        return Taken(paused=True) if reply[0] == b"paused" else Taken(lease=reply[1], items=tuple(reply[2:]))
+            return Taken(tuple(reply[2:]), queues[reply[1]])
+        return Taken(paused=True) if reply[0] == b"paused" else Taken(tuple(reply[1:]))
 
     def finish(self, worker_id: str, ending: Ending) -> bool:
         """End jobs that a worker holds: remove the lease, count, store the failures, in one step.
@@ -315,22 +309,31 @@ class Store:
             ending.failed_list or self.keys.failed,  # an ACL looks at all keys, used or not
             self.keys.failed_queues,
         ]
-        head = [ending.ended, ending.lease, ending.processed, ending.failed, _bytes(ending.failed_queue)]
-        args: list[Any] = [*head, ending.outcomes, encode(shown(ending.queue)), ending.run_at, *ending.entries]
+        args: list[Any] = [ending.ended, ending.lease or b"", int(ending.lease is not None)]
+        args += [ending.processed, ending.failed, _bytes(ending.failed_queue), ending.outcomes, *ending.entries]
         return bool(self._finish(keys=_all_bytes(keys), args=args, client=self.client))
+
+    def next_of_batch(self, worker_id: str) -> bool:
+        """Where somebody has removed a lease alone, have the next job of the batch in its place; gives if there was."""
+        return self.finish(worker_id, Ending(0, None))
 
     def give_back(self, worker_id: str, lease: bytes, queue: str, item: bytes) -> int:
         """Put what was taken and never begun back to the head of its queue; gives how many items that were."""
-        keys = [self.keys.worker(worker_id), self.keys.worker_batch(worker_id), self.keys.queue(queue)]
-        return int(self._give_back(keys=_all_bytes(keys), args=[lease, item], client=self.client))
+        keys = [
+            self.keys.worker(worker_id),
+            self.keys.worker_batch(worker_id),
+            self.keys.queue(queue),
+            self.keys.queues,
+        ]
+        return int(self._give_back(keys=_all_bytes(keys), args=[lease, item, _bytes(queue)], client=self.client))
 
     def keep_begun(self, worker_id: str, begun: int, queue: str) -> int:
         """Give back the rest of a batch, but for what was begun; gives how many items that were."""
-        keys = [self.keys.worker(worker_id), self.keys.worker_batch(worker_id), self.keys.queue(queue)]
-        return int(self._keep_begun(keys=_all_bytes(keys), args=[begun], client=self.client))
+        keys = [self.keys.worker_batch(worker_id), self.keys.queue(queue), self.keys.queues]
+        return int(self._keep_begun(keys=_all_bytes(keys), args=[begun, _bytes(queue)], client=self.client))
 
     def batch(self, worker_id: str) -> list[bytes]:
-        """The items that a worker has taken beside the one of its lease."""
+        """The leases of the jobs that a worker has taken beside the one under its key."""
         return list(self.client.lrange(_bytes(self.keys.worker_batch(worker_id)), 0, -1))
 
     def outcomes(self, worker_id: str) -> bytes:
@@ -381,7 +384,7 @@ class Store:
             token: its process' own; without one it must be dead.
 
         Returns:
-            Whether it was forgotten; not while it holds a job, which would be lost with it.
+            Whether it was forgotten; not while it holds jobs, which would be lost with it.
         """
         keys = [
             self.keys.worker(worker_id),
