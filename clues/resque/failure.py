@@ -7,19 +7,19 @@ import base64
 import contextlib
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from clues.errors import ConfigError
+from clues.errors import ConfigError, TermException
 from clues.metadata import Failure, failure_of
 from clues.plain import plain
 from clues.resque import times
 from clues.resque.store import shown
 from clues.resque.wire import encode, members
 
-DIRTY_EXIT = "Resque::PruneDeadWorkerDirtyExit"
-"""How Ruby names the failure of a job whose worker was pruned; plugins on either side match on it."""
+TERM_EXCEPTION = "Resque::TermException"
+"""How Ruby names the failure of a job that its worker's end has cut off."""
 
 RedisBackend = Literal["redis", "redis_multi_queue"]
 
@@ -97,7 +97,8 @@ def _is_text(raw: bytes) -> bool:
 def describe(error: BaseException) -> Failure:
     """What a job raised, its backtrace cut where the job's own code begins; whatever the error's own methods do."""
     try:
-        return failure_of(error, callers=_CALLERS)
+        found = failure_of(error, callers=_CALLERS)
+        return replace(found, exception=TERM_EXCEPTION) if type(error) is TermException else found
     except BaseException:  # noqa: BLE001 - users write __str__, and even one that exits must not take the worker along
         return Failure(type(error).__qualname__, "<the error can't be read>")
 

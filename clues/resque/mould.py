@@ -122,10 +122,9 @@ class Mould:
         hooks.run("before_first_fork")
         hooks.forked = os.getpid()
         redis = self._client.store._client  # noqa: SLF001 - as it is: the master asks Redis what it is
-        with contextlib.suppress(
-            Exception
-        ):  # children make their own connections
-            redis.connection_pool.disconnect()
+        with contextlib.suppress(Exception):
+            self._client.store.client.ping()  # what each child would do first, done once
+            redis.connection_pool.disconnect()  # children make their own connections
         gc.collect()
         gc.freeze()  # what is loaded stays: no collection in a child touches its memory, which would copy it
         self._count = self._options.worker_count

@@ -108,6 +108,7 @@ class WorkerProcess:
             on_orphaned=self._orphaned,
         )
         self._crashed: BaseException | None = None
+        self._alone: Heartbeat | None = None  # beats for a process without a master
 
     def run(self) -> NoReturn:
         """Do it; the process ends here."""
@@ -136,6 +137,7 @@ class WorkerProcess:
         self._place.notify("working")
         self._watcher.start()
         self._run_threads()
+        self._unregister_alone()
         if self._crashed is not None:
             raise self._crashed
         if self._options.interval == 0 and not self._control.stopping and not self._control.used_up:
@@ -230,15 +232,21 @@ class WorkerProcess:
         log.warning("the master of process %d is gone; it finishes its jobs and leaves", os.getpid())
         self._control.stop()
         self._control.hurry(_ALONE)
+        self._alone = Heartbeat(self._client.store, self._options.heartbeat_interval)
+        self._alone.adopt(self._registration(thread, worker.id) for thread, worker in enumerate(self._workers))
         threading.Thread(target=self._beat_alone, name="clues-heartbeat", daemon=True).start()
 
     def _beat_alone(self) -> None:
-        heartbeat = Heartbeat(self._client.store, self._options.heartbeat_interval)
-        heartbeat.adopt(self._registration(thread, worker.id) for thread, worker in enumerate(self._workers))
-        while True:
+        while self._alone is not None:
             with contextlib.suppress(*TROUBLE):
-                heartbeat.beat()
+                self._alone.beat()
             time.sleep(self._options.heartbeat_interval)
+
+    def _unregister_alone(self) -> None:
+        if self._alone is not None:
+            with contextlib.suppress(*TROUBLE):  # the next tree will
+                for worker in self._workers:
+                    self._alone.unregister(worker.id)
 
     def _registration(self, thread: int, name: str) -> Registration:
         options, board = self._options, self._place.board.told

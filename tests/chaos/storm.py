@@ -18,7 +18,7 @@ from typing import Any
 
 from clues.resque import Resque
 
-APP = '''
+APP = """
 import os, time
 import clues
 from clues import resque
@@ -36,7 +36,7 @@ class Storm:
         os.write(_ran, f"begun {number}\\n".encode())
         time.sleep(seconds)
         os.write(_ran, f"ended {number}\\n".encode())
-'''
+"""
 
 
 _STARTING = 2  # the master, and the process that loads the application
@@ -221,7 +221,9 @@ def _batches(client: Resque) -> bool:
     return any(client.store.client.scan_iter(match="*worker:*:batch"))
 
 
-def rage(made: Tree, client: Resque, chance: random.Random, *, every: float = 0.2, also: Callable[[], None] = lambda: None) -> None:
+def rage(
+    made: Tree, client: Resque, chance: random.Random, *, every: float = 0.2, also: Callable[[], None] = lambda: None
+) -> None:
     """Kill one process after another until all jobs are done; restart the tree when its master is dead."""
     patience = time.monotonic() + 150
     while time.monotonic() < patience:
