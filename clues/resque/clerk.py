@@ -94,9 +94,7 @@ class Clerk:
         """Before the tree's first worker: finish what earlier trees, and earlier workers of our ids, have left."""
         self._settle_dead_trees()
         for name in told["ids"]:
-            if self._client.store.lease(name) is not None and not self._client.store.living([name]):
-                # An earlier process had our id, and died on the job: unknown means failed, never silently run again.
-                self._pruner.bury(name)
+            self._pruner.succeed(name)
         self._pruner.prune()
 
     def _trees(self, _told: dict[str, Any]) -> None:

@@ -1,35 +1,49 @@
-"""Which processes of this host are Resque's, as Ruby's pruning sees it: by their titles (resque ``worker.rb``)."""
+"""Whose processes are gone from this host, as Ruby's pruning sees it: by their titles (resque ``worker.rb``)."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 _RESQUE = re.compile(rb"resque:work|resque:\sStarting|resque-[0-9]")
 
 
-def resque_processes() -> set[int]:
-    """The process ids of the local processes whose titles are those of Resque workers, Ruby's or ours."""
-    return {pid for pid, title in _titles() if _RESQUE.search(title) and b"resque-web" not in title}
+def gone(pids: Iterable[int]) -> set[int]:
+    """Those of these processes that are not there, or are not Resque's; one that can't be seen is not gone."""
+    titles = _from_proc(pids) if Path("/proc/self/cmdline").exists() else _from_ps()
+    return {pid for pid in pids if not (_is_resque(titles[pid]) if pid in titles else _is_hidden(pid))}
 
 
-def _titles() -> Iterator[tuple[int, bytes]]:
-    if not Path("/proc/self/cmdline").exists():
-        yield from _by_ps()
-        return
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                yield int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ")
-            except OSError:  # it has just ended
-                continue
+def _is_resque(title: bytes) -> bool:
+    dead = title.endswith(b"<defunct>")  # ps shows its name still
+    return _RESQUE.search(title) is not None and b"resque-web" not in title and not dead
 
 
-def _by_ps() -> Iterator[tuple[int, bytes]]:
-    listed = subprocess.run(["ps", "-A", "-o", "pid,command"], capture_output=True, check=False).stdout  # noqa: S607
-    for line in listed.splitlines():
-        pid, _, title = line.strip().partition(b" ")
-        if pid.isdigit():
-            yield int(pid), title
+def _is_hidden(pid: int) -> bool:
+    """Whether it is another user's, on a host that shows each user their own alone (hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _from_proc(pids: Iterable[int]) -> dict[int, bytes]:
+    titles = {}
+    for pid in pids:
+        try:
+            titles[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+    return titles
+
+
+def _from_ps() -> dict[int, bytes]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid,command"], capture_output=True, check=True).stdout  # noqa: S607
+    lines = (line.split(None, 1) for line in listed.splitlines()[1:])
+    return {int(pid): title for pid, title in (line for line in lines if len(line) == 2)}  # noqa: PLR2004 - two columns

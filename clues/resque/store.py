@@ -348,6 +348,11 @@ class Store:
         """The lease that a worker holds."""
         return _one(self.client.get(_bytes(self.keys.worker(worker_id))))
 
+    def leaves_work(self, worker_id: str) -> bool:
+        """Whether a worker that is dead has left a job, or outcomes that may be untold."""
+        names = (self.keys.worker, self.keys.worker_batch, self.keys.worker_ended)
+        return bool(self.client.exists(*(_bytes(name(worker_id)) for name in names)))
+
     def leases(self, worker_ids: Sequence[str]) -> dict[str, bytes]:
         """The leases of those workers that hold one."""
         if not worker_ids:
@@ -456,7 +461,12 @@ class Store:
 
     def lock_pruning(self, worker_id: str, seconds: int) -> bool:
         """Get the right to prune, for a while."""
-        return bool(self.client.set(self.keys.prune_lock, worker_id, ex=seconds, nx=True))
+        return bool(self.client.set(self.keys.prune_lock, _bytes(worker_id), ex=seconds, nx=True))
+
+    def pruner(self) -> str | None:
+        """Who has that right."""
+        found = _one(self.client.get(self.keys.prune_lock))
+        return None if found is None else _text(found)
 
     def time(self) -> float:
         """The server's clock, in epoch seconds: the one that heartbeats go by."""

@@ -16,6 +16,7 @@ from clues.resque.alone import one_of_its_id
 from clues.resque.client import Resque
 from clues.resque.control import Control
 from clues.resque.heartbeat import BEATS_BEFORE_DEAD, INTERVAL, Heartbeat
+from clues.resque.prune_thread import PruneThread
 from clues.resque.pruner import PRUNE_INTERVAL, Pruner
 from clues.resque.queues import QueueList
 from clues.resque.settling import Fate, Settler
@@ -31,8 +32,8 @@ _LONGEST_BACKOFF = 5.0
 class Worker:
     """Works queues in the calling thread until it is told to stop.
 
-    Its steps: process title, pruning of the dead, registering and beating; then a `WorkerThread`'s work; then it
-    gives back what was taken and not begun, and unregisters.
+    Its steps: process title, pruning of the dead, registering and beating; then a `WorkerThread`'s work, beside a
+    thread that goes on pruning; then it gives back what was taken and not begun, and unregisters.
 
     `stop` may be called from a signal handler or another thread; the running job is finished first.
 
@@ -82,7 +83,9 @@ class Worker:
         self._beats_every = heartbeat_interval
         self.id = f"{self._host}:{os.getpid()}:{self._queues.id_part}"
         self._token = secrets.token_hex(8)
-        self._pruner = Pruner(client, self.id, prune_interval=prune_interval, clock=clock)
+        self._pruner = Pruner(
+            client, self.id, queues=self._queues, hostname=self._host, prune_interval=prune_interval, clock=clock
+        )
         self._control = Control()
         self._wake_up = self._control.wake_up()
         pace = Pace(interval, batch_size=batch_size)
@@ -127,13 +130,17 @@ class Worker:
         with one_of_its_id(self._store.describe(), self._store.keys.prefix, self.id):
             self._show("Starting")
             heartbeat = Heartbeat(self._store, self._beats_every, on_stranger=self.stop)
+            pruning = PruneThread(self._pruner)
             try:
                 self._start_up(heartbeat)
                 if self._signed_on:
+                    pruning.start()
                     self._thread.run()
             finally:
+                pruning.stop()
                 heartbeat.stop()
-                self._shut_down(heartbeat)
+                if self._signed_on:
+                    self._shut_down(heartbeat)
 
     def work_one(self) -> bool:
         """Take and perform one job, or one batch, if there is one; gives whether there was."""
@@ -157,9 +164,7 @@ class Worker:
                 return
 
     def _sign_on(self, heartbeat: Heartbeat) -> None:
-        if self._store.lease(self.id) is not None and not self._store.living([self.id]):
-            # An earlier process had our id, and died on the job: unknown means failed, never silently run again.
-            self._pruner.bury(self.id)
+        self._pruner.succeed(self.id)
         self._pruner.prune()
         dead_after = max(1, math.ceil(self._beats_every * BEATS_BEFORE_DEAD))
         told = Told(self._host, os.getpid(), 0, 0, os.getpid(), self._token, dead_after)
@@ -169,8 +174,7 @@ class Worker:
 
     def _shut_down(self, heartbeat: Heartbeat) -> None:
         try:
-            if self._signed_on:
-                self._settle()
+            self._settle()
             heartbeat.unregister(self.id)
         except TROUBLE as error:
             log.warning("%s could not unregister, it will be pruned: %s", self.id, error)
