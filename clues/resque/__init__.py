@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from clues.errors import DontPerform
+from clues.errors import DirtyExit, DontPerform, JobTimeout, TermException
 from clues.resque import registry as _registry
 from clues.resque.client import Resque
 from clues.resque.connect import RedisLike
@@ -27,15 +27,34 @@ from clues.resque.enqueueing import JobLike, Receipt
 from clues.resque.failed import Failed
 from clues.resque.failure import FailureBackend, FailureEntry, RedisBackend
 from clues.resque.pausing import Paused
+from clues.resque.stop_flag import stopping
+from clues.resque.worker_hooks import (
+    after_fork,
+    after_pause,
+    before_first_fork,
+    before_fork,
+    before_pause,
+    queue_empty,
+    shutdown,
+    worker_exit,
+)
 
 __all__ = [
+    "DirtyExit",
     "DontPerform",
     "Failed",
     "FailureBackend",
     "FailureEntry",
+    "JobTimeout",
     "Paused",
     "Receipt",
     "Resque",
+    "TermException",
+    "after_fork",
+    "after_pause",
+    "before_first_fork",
+    "before_fork",
+    "before_pause",
     "client",
     "configure",
     "dequeue",
@@ -52,11 +71,16 @@ __all__ = [
     "peek",
     "pop",
     "push",
+    "queue_empty",
     "queues",
+    "reenqueue",
     "remove_queue",
     "resume",
+    "shutdown",
     "size",
     "stat",
+    "stopping",
+    "worker_exit",
     "workers",
     "working",
 ]
@@ -103,6 +127,17 @@ def enqueue_many(
 ) -> list[Receipt]:
     """`Resque.enqueue_many` on the process-wide client."""
     return client().enqueue_many(calls, queue=queue, batch_size=batch_size)
+
+
+def reenqueue(*args: Any) -> Receipt | None:
+    """`Resque.reenqueue` on the process-wide client: the rest of the running job's work, when it finds itself stopping.
+
+    for position, number in enumerate(numbers):
+        if resque.stopping():
+            return resque.reenqueue(numbers[position:])
+        work_on(number)
+    """
+    return client().reenqueue(*args)
 
 
 def inline() -> AbstractContextManager[None]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from clues.resque import proctitle, stopping, times
+from clues.resque import proctitle, times
 from clues.resque.board import Board
 from clues.resque.client import Resque
 from clues.resque.control import Control
@@ -27,6 +27,7 @@ from clues.resque.options import Options
 from clues.resque.queues import QueueList
 from clues.resque.scoreboard import Reason
 from clues.resque.slots import Told, worker_id
+from clues.resque.stop_flag import steered_by
 from clues.resque.store import TROUBLE, Registration
 from clues.resque.watcher import Watcher
 from clues.resque.worker_hooks import hooks
@@ -133,7 +134,7 @@ class WorkerProcess:
         for record in records:
             record.pid = os.getpid()
         self._handle()
-        stopping.steered_by(self._control)
+        steered_by(self._control)
         self._place.notify("working")
         self._watcher.start()
         self._run_threads()

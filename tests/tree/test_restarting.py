@@ -91,7 +91,7 @@ def test_under_load(tmp_path: Path, redis_url: str) -> None:
         looking.start()
         for turn in range(1, 4):
             made.send(signal.SIGHUP)
-            wait_for(lambda turn=turn: made.log().count("all workers are the new mould's") >= turn, "a restart")
+            made.wait_for_log("all workers are the new mould's", turn)
         wait_for(lambda: made.stats()[0] == count, "the end of the jobs", timeout=60)
         done.set()
         looking.join()
@@ -107,7 +107,7 @@ def test_more_and_fewer(tmp_path: Path, redis_url: str) -> None:
         wait_for(lambda: len(made.workers()) == 2 and len(made.client.workers()) == 2)
         for turn in range(1, 4):
             made.send(signal.SIGTTOU)
-            wait_for(lambda turn=turn: made.log().count("received TTOU") == turn)
+            made.wait_for_log("received TTOU", turn)
         wait_for(lambda: made.workers() == [])
         made.enqueue("Sleep", 0, "a")
         wait_for(lambda: len(made.client.workers()) == 0)

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +139,10 @@ class Tree:
         """Until its jobs have noted this so many times."""
         wait_for(lambda: self.notes().count(note) >= times, f"the note {note!r}; the log:\n{self.log()[-3000:]}")
 
+    def wait_for_log(self, words: str, times: int = 1) -> None:
+        """Until its log says this so many times."""
+        wait_for(lambda: self.log().count(words) >= times, f"{words!r} in the log:\n{self.log()[-3000:]}")
+
     def events(self, event_type: str = "") -> list[dict[str, Any]]:
         """Its events, of one type if given."""
         path = self.folder / "events.log"
@@ -169,12 +173,21 @@ def tree(
     folder: Path,
     url: str,
     *,
-    jobs: str = JOBS,
-    command: tuple[str, ...] = ("work", "--app", "jobs", "--queues", "q"),
-    ready: Callable[[Tree], bool] | None = None,
+    jobs: Any = JOBS,
+    command: Any = ("work", "--app", "jobs", "--queues", "q"),
+    ready: Any = None,
     **environ: str,
 ) -> Iterator[Tree]:
-    """A tree whose first workers are at work; nothing of it is left at the block's end."""
+    """A tree whose first workers are at work; nothing of it is left at the block's end.
+
+    Args:
+        folder: for its application, log and events.
+        url: its Redis.
+        jobs: the application's text.
+        command: what to run; ``clues`` stands before it.
+        ready: takes the tree, tells whether it is at work.
+        environ: environment variables.
+    """
     folder.mkdir(exist_ok=True)
     (folder / "jobs.py").write_text(jobs)
     inherited = {name: value for name, value in os.environ.items() if name not in _OWN}
