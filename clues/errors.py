@@ -65,6 +65,10 @@ class DontPerform(CluesError):  # noqa: N818 - Resque's own name (Resque::Job::D
     """Raise it in a ``before_perform`` hook to end the job quietly: processed, not failed."""
 
 
+class NoRunningJobError(CluesError, RuntimeError):
+    """``resque.reenqueue`` was called where no job runs."""
+
+
 class NotAJobError(CluesError, TypeError):
     """Something that can't be a job was registered or enqueued: a class without ``perform``, a thing without a name."""
 

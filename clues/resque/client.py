@@ -15,7 +15,7 @@ from clues.lifecycle import Lifecycle
 from clues.resque import pausing
 from clues.resque import registry as jobs
 from clues.resque.connect import RedisLike, connect, default_url
-from clues.resque.enqueueing import Call, JobLike, Receipt, call_of, checked_call, definition_of, stamped
+from clues.resque.enqueueing import Call, JobLike, Receipt, call_again, call_of, checked_call, definition_of, stamped
 from clues.resque.failed import Failed
 from clues.resque.failure import FailureBackend, RedisBackend, checked_backends
 from clues.resque.inlining import perform_inline
@@ -120,6 +120,22 @@ class Resque:
             receipts.extend(self._enqueue_batch(queue, batch))
         return receipts
 
+    def reenqueue(self, *args: Any) -> Receipt | None:
+        """Put the running job into its queue again, with other arguments: the rest of its work, for a later run.
+
+        The new job has a hash of its own, and names this one's as its ``_parent_event_hash``. It keeps the metadata
+        that the application gave the first one; hooks and preprocessors run as with `enqueue`.
+
+        Returns:
+            A receipt, which is true; None if a before_enqueue hook vetoed.
+
+        Raises:
+            NoRunningJobError: no job runs here.
+            EncodeError: JSON can't hold the arguments.
+            RedisError: Redis can't be reached, or refuses.
+        """
+        return self._enqueue_call(call_again(self.registry, args))
+
     @property
     def inline(self) -> bool:
         """Whether jobs are performed at once in place of being pushed."""
@@ -140,7 +156,9 @@ class Resque:
             self._inline_here.reset(token)
 
     def _enqueue(self, queue: str | None, job: JobLike, args: tuple[Any, ...]) -> Receipt | None:
-        call = call_of(self.registry, queue, job, args)
+        return self._enqueue_call(call_of(self.registry, queue, job, args))
+
+    def _enqueue_call(self, call: Call) -> Receipt | None:
         if not call.vetoed():
             self._send([call])
             call.after()

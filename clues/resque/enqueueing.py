@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clues.attempt import METADATA, Attempt
-from clues.errors import ConfigError, EncodeError, NoClassError, NoQueueError, UnknownJobError
+from clues.errors import ConfigError, EncodeError, NoClassError, NoQueueError, NoRunningJobError, UnknownJobError
 from clues.lifecycle import Lifecycle
+from clues.metadata import users_own
 from clues.plain import plain
 from clues.resque.hooks import Hooks
 from clues.resque.queues import check_name
 from clues.resque.registry import JobDefinition, Registry
 from clues.resque.wire import encode, join, members
+from clues.runtime import current_job
 
 JobLike = type | Callable[..., Any] | str
 """A job class, a function under ``@resque.job``, or a wire name such as ``"Billing::Invoice"``."""
@@ -39,6 +41,7 @@ class Call:
         definition: the job.
         queue: where it goes.
         args: its arguments.
+        carried: metadata of the user's own that it comes with.
         attempt: what clues knows of it, once it is prepared.
         raw: its item's bytes, once it is prepared.
     """
@@ -47,6 +50,7 @@ class Call:
         self.definition = definition
         self.queue = queue
         self.args = args
+        self.carried: dict[str, Any] = {}
         self.attempt: Attempt | None = None
         self.raw = b""
 
@@ -57,6 +61,8 @@ class Call:
     def prepare(self, lifecycle: Lifecycle) -> bytes:
         """Stamp it, and give its item's bytes."""
         item: dict[str, Any] = {"class": self.definition.name, "args": list(self.args)}
+        if self.carried:
+            item[METADATA] = dict(self.carried)
         self.raw, self.attempt = stamped(lifecycle, self.queue, item)
         return self.raw
 
@@ -89,6 +95,24 @@ def call_of(registry: Registry, queue: str | None, job: JobLike, args: tuple[Any
         )
         raise NoQueueError(msg)
     return Call(definition, check_name(queue), list(args))
+
+
+def call_again(registry: Registry, args: tuple[Any, ...]) -> Call:
+    """The running job with other arguments, to the queue that it came from, with the metadata of the user's own.
+
+    Raises:
+        NoRunningJobError: no job runs here.
+        UnknownJobError: the one that runs is another job system's.
+    """
+    running = current_job()
+    if running is None:
+        msg = "reenqueue puts the running job's class into its queue again, and no job runs here; use enqueue"
+        raise NoRunningJobError(msg)
+    registry.find(running.worker_class or "")
+    call = call_of(registry, running.queue, running.worker_class or "", args)
+    carried = plain(users_own(running.known))
+    call.carried = carried if isinstance(carried, dict) else {}
+    return call
 
 
 def definition_of(registry: Registry, job: JobLike) -> JobDefinition:
