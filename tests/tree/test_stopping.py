@@ -1,0 +1,1 @@
+"""Being written, with docs/signals.md and examples/heroku."""
