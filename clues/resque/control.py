@@ -70,12 +70,15 @@ class Control:
     def claim(self, most: int) -> int:
         """Ask for leave to take up to this many jobs; gives how many, 0 if none are left."""
         with self._lock:
-            granted = int(min(most, self._left))
+            granted = max(0, int(min(most, self._left)))
             self._left -= granted
             return granted
 
     def unclaim(self, unused: int) -> None:
-        """Give back the leave for jobs that were not taken, and see whether the last one was."""
+        """Give back the leave for jobs that were not taken, and see whether the last one was.
+
+        It is less than nothing where a lost reply had taken more jobs than the next attempt had leave for.
+        """
         with self._lock:
             self._left += unused
             last, on_last = self.used_up, self._on_last
