@@ -160,10 +160,13 @@ class Crew:
         if place is None:
             return
         place.forking = False
+        hand = self.hand(pid)
         if not pid:
             self._back_off(place, now)
-        elif self.hand(pid) is None:
+        elif hand is None:
             place.hands.append(Hand(pid, slot, mould))
+        else:  # it has told of itself before its mould did
+            hand.mould = mould
 
     def noticed(self, what: str, slot: int, pid: int) -> None:
         """A process has told how it is: ``working``, ``last``, ``empty``."""
@@ -174,7 +177,7 @@ class Crew:
         if what == "empty":
             place.empty = True
             return
-        if hand is None:  # its mould has died before it could tell of it
+        if hand is None:  # its mould has not told of it yet, or died before it could
             hand = Hand(pid, slot, -1)
             place.hands.append(hand)
         hand.working = True
@@ -274,7 +277,7 @@ class Crew:
             if slot.unsettled is None and slot.not_before <= now:
                 slot.forking = True
                 yield Fork(slot.number)
-        elif renew and working is not None and standing_by is not None and not working.told:
+        elif renew and working is not None and not working.told and standing_by is not None and not standing_by.told:
             working.told = True
             yield Quit(working.pid)
 
