@@ -56,7 +56,7 @@ def test_nobody_imports_the_bare_folder() -> None:
 
 
 def test_environment_is_read_at_the_edge() -> None:
-    """`os.environ` is looked at in config, programs (the CLI, the demo, the mould) and the Resque client's constructor only."""
+    """`os.environ` is looked at in config, in programs (CLI, demo, mould), and where a Resque client is made."""
     programs = {"clues/resque/application.py", "clues/resque/mould.py"}
     allowed = {"clues/config.py", "clues/resque/client.py", *programs}
     readers = {

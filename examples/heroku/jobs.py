@@ -1,6 +1,7 @@
 """Two jobs that a deploy does not harm."""
 
 import time
+from pathlib import Path
 
 import clues
 from clues import resque
@@ -14,9 +15,10 @@ def import_rows(numbers):
     """Find a stopping point, and put back the rest, when the platform wants us gone."""
     for position, number in enumerate(numbers):
         if resque.stopping():
-            return resque.reenqueue(numbers[position:])
+            resque.reenqueue(numbers[position:])
+            break
         time.sleep(0.05)
-        with open("imported", "a") as done:
+        with Path("imported").open("a") as done:
             print(number, file=done)
 
 

@@ -74,6 +74,12 @@ class Tree:
             )
         self.sessions.add(self.master.pid)
 
+    @property
+    def pid(self) -> int:
+        """The master's process id."""
+        assert self.master is not None
+        return self.master.pid
+
     def supervise(self) -> None:
         """Start it again if it has died."""
         if self.master is None or self.master.poll() is not None:
@@ -180,7 +186,7 @@ class Account:
             for n in numbers
             if self.failed[n] and "perform_finished" in self.outcomes.get(f"{self.hashes.get(n)}:1:end", ())
         ]
-        found = {
+        found: dict[str, list[Any]] = {
             "ran twice": twice,
             "neither ran to its end nor failed": lost,
             "failed twice": doubled,
@@ -196,8 +202,8 @@ def account(client: Resque, folder: Path) -> Account:
     """Read what the jobs, Redis and the events tell."""
     begun: Counter[int] = Counter()
     ended: Counter[int] = Counter()
-    for line in (folder / "ran").read_text().splitlines():
-        what, number = line.split()
+    for noted in (folder / "ran").read_text().splitlines():
+        what, number = noted.split()
         (begun if what == "begun" else ended)[int(number)] += 1
     failed = Counter(entry["payload"]["args"][0] for _, entry in client.failed.each())
     outcomes: dict[str, set[str]] = {}

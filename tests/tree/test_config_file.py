@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def before_fork(starter, worker, nr):
 
 def after_fork(starter, worker, nr):
     import os
-    note("after", nr, worker.pid == os.getpid(), worker.id == f"{worker.id.split(':')[0]}:{starter.pid}:q" + (f",~{nr}.0" if nr else ""))
+    own = f"{starter.pid}:q" + (f",~{nr}.0" if nr else "")
+    note("after", nr, worker.pid == os.getpid(), worker.id.endswith(f":{own}"))
 """
 
 START = ("start", "-c", "c.py")
@@ -46,6 +48,10 @@ def status(folder: Path) -> dict[int, int]:
     path = folder / "clues.stat"
     lines = path.read_text().splitlines()[2:] if path.exists() else []
     return {int(pid): int(number) for pid, number in (line.strip().split(":") for line in lines)}
+
+
+def _is_replaced(folder: Path, pid: int) -> bool:
+    return pid not in status(folder) and len(status(folder)) == 2
 
 
 def hooks(folder: Path) -> list[str]:
@@ -80,7 +86,7 @@ def test_a_worker_that_ends_by_itself(tmp_path: Path, redis_url: str) -> None:
         for number in (signal.SIGQUIT, signal.SIGKILL):
             pid, slot = next(iter(status(folder).items()))
             os.kill(pid, number)
-            wait_for(lambda pid=pid: pid not in status(folder) and len(status(folder)) == 2)
+            wait_for(partial(_is_replaced, folder, pid))
             assert sorted(status(folder).values()) == [0, 1], slot
             assert (folder / "clues.pid").exists()
         assert made.end() == 0

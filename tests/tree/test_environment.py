@@ -1,4 +1,4 @@
-"""Resque's environment variables, as the wire document's table has them; those that signals need stand in their tests."""
+"""Resque's environment variables, as in the wire document's table; those of signals stand in their tests."""
 
 from __future__ import annotations
 

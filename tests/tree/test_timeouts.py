@@ -58,7 +58,7 @@ def test_one_that_heeds_it(tmp_path: Path, redis_url: str, threads: str) -> None
 
 
 def test_one_that_does_not(tmp_path: Path, redis_url: str) -> None:
-    """Its process is killed after RESQUE_TERM_TIMEOUT; the jobs of its other threads fail with it, for another reason."""
+    """Its process is killed after RESQUE_TERM_TIMEOUT; the jobs of its other threads fail with it, as killed."""
     environ = {"RESQUE_TERM_TIMEOUT": "0.3", "THREAD_COUNT": "2", "JOBS_PER_FORK": "100"}
     with tree(tmp_path / "app", redis_url, jobs=TIMED, **environ) as made:
         made.enqueue("Deaf", 60, "a")
