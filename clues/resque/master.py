@@ -351,6 +351,7 @@ class Master:
                 self._ended(pid, status)
 
     def _ended(self, pid: int, status: int) -> None:
+        self._read_notices()  # what the process has told of itself came before its end
         now = time.monotonic()
         if (errand := self._clerks.ended(pid)) is not None:
             self._clerk_ended(errand, status, now)
