@@ -141,11 +141,11 @@ def test_the_mould_dies_in_the_middle(tmp_path: Path, redis_url: str) -> None:
         (made.folder / "jobs.py").write_text(NEW)
         made.send(signal.SIGHUP)
         wait_for(lambda: "its workers take over" in made.log())
-        for pid in wait_for(lambda: made.find(": Mould")):
+        for pid in wait_for(made.moulds):
             os.kill(pid, signal.SIGKILL)
         (made.folder / "end a").touch()
         made.wait_for_note("ended a")
         made.enqueue("Sleep", 0, "b", times=4)
         made.wait_for_note("ended b", times=4)
-        wait_for(lambda: made.find(": Mould"))
+        wait_for(made.moulds)
         assert (made.failures(), made.end()) == ([], 0)

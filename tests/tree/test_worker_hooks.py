@@ -70,7 +70,7 @@ def test_their_order(tmp_path: Path, redis_url: str) -> None:
         made.wait_for_note("before_pause True")
         made.send(signal.SIGCONT)
         made.wait_for_note("after_pause False")
-        (mould,) = made.find(": Mould")
+        (mould,) = made.moulds()
         assert made.end() == 0
         assert made.notes() == [
             "before_first_fork",

@@ -87,9 +87,9 @@ def test_the_mould_is_killed(tmp_path: Path, redis_url: str) -> None:
     with tree(tmp_path / "app", redis_url) as made:
         made.enqueue("Sleep", 60, "a")
         made.wait_for_note("begun a")
-        (mould,) = wait_for(lambda: made.find(": Mould"))
+        (mould,) = wait_for(made.moulds)
         os.kill(mould, signal.SIGKILL)
-        wait_for(lambda: made.find(": Mould") not in ([], [mould]), "another mould")
+        wait_for(lambda: made.moulds() not in ([], [mould]), "another mould")
         (made.folder / "end a").touch()
         made.wait_for_note("ended a")
         made.enqueue("Sleep", 0, "b")

@@ -118,6 +118,10 @@ class Tree:
         """Its processes whose titles hold these words."""
         return [pid for pid, title in sorted(self.titles().items()) if words in title]
 
+    def moulds(self) -> list[int]:
+        """The processes that load the application and fork: a child that was just forked has its mould's title too."""
+        return [pid for pid in self.find(": Mould") if _stat(pid)[1] == self.pid]
+
     def workers(self) -> list[int]:
         """The processes that work slots: those that wait, perform or are paused."""
         return sorted(
@@ -220,11 +224,18 @@ def _session(number: int) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with suppress(OSError, IndexError):
-                state, _parent, _group, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-                if state != "Z" and int(session) == number:
-                    found.append(int(entry.name))
+            state, _parent, session = _stat(int(entry.name))
+            if state != "Z" and session == number:
+                found.append(int(entry.name))
     return found
+
+
+def _stat(pid: int) -> tuple[str, int, int]:
+    """A process's state, parent and session; a dead one's that nobody has waited for, if it is gone."""
+    with suppress(OSError, IndexError):
+        state, parent, _group, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+        return state, int(parent), int(session)
+    return "Z", 0, 0
 
 
 def _title(pid: int) -> str:
