@@ -38,7 +38,7 @@ class Interruptible(Protocol):
         """What was raised in this run, or the last one."""
 
     def throw(self, kind: type[Interrupt], serial: int) -> bool:
-        """Raise this in the code that runs, if it is still that run; gives whether it is, and had none raised yet."""
+        """Raise this in the code that runs, if it is still that run; gives whether it is, and nothing was thrown yet."""
 
     def kill(self) -> bool:
         """End the code at once, if it runs in a process of its own; gives whether it does."""
@@ -64,8 +64,9 @@ class InMainThread:
             self._inside = False
 
     def throw(self, kind: type[Interrupt], serial: int) -> bool:
-        """Ask for it, and have the main thread woken."""
-        if not self._inside or self.thrown or serial != self.serial:
+        """Ask for it, and have the main thread woken; once a run, as it may take that long time to hear."""
+        asked = self._asked is not None and self._asked[1] == serial
+        if not self._inside or self.thrown or asked or serial != self.serial:
             return False
         self._asked = kind, serial
         signal.pthread_kill(threading.main_thread().ident or 0, DELIVER)
