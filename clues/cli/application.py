@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from redis.exceptions import RedisError
 
 from clues.errors import RedisUnavailableError
 from clues.resque.application import client_of
 
-__all__ = ["client_of", "reaching_redis"]
+__all__ = ["client_of", "folder", "reaching_redis"]
+
+
+def folder() -> str:
+    """The current folder by the shell's name for it, with its links as they are; empty if it has none."""
+    named = os.environ.get("PWD", "")
+    with suppress(OSError):
+        if named and Path(named).samefile("."):
+            return named
+    return ""
 
 
 @contextmanager

@@ -28,8 +28,12 @@ A config file:
   def after_fork(starter, worker, nr):
       starter.logger.info("worker %d is %s", nr, worker.id)
 
-What the command line says counts first, then the config file, then the environment, as with clues work; the signals are
-the same too: QUIT, TERM, INT, USR1, USR2, CONT, TTIN, TTOU, and HUP for new code and a new config."""
+What the command line says counts first, then the config file, then the environment, whose variables are those of
+clues work. The log goes to standard output, or where the file says (logger); VERBOSE, LOGGING and VVERBOSE say more.
+
+Signals: QUIT stops after the running jobs; TERM and INT stop now; USR1 kills the running jobs and goes on; USR2 takes
+no more jobs, CONT takes them again; TTIN and TTOU: one worker process more, or fewer; HUP: new code and new settings,
+one worker at a time. docs/starter.md tells all."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,7 +51,10 @@ def start(
         typer.Option("--app", "-a", metavar="MODULE", help="Module to load besides those that the config file names."),
     ] = None,
     queues: Annotated[
-        str | None, typer.Option("--queues", "-q", metavar="NAMES", help="In place of the config file's.")
+        str | None,
+        typer.Option(
+            "--queues", "-q", metavar="NAMES", help="In place of the config file's queues, and of QUEUES and QUEUE."
+        ),
     ] = None,
     redis: RedisUrl = None,
     namespace: Namespace = None,
@@ -56,7 +63,7 @@ def start(
     import os
     from dataclasses import replace
 
-    from clues.cli.application import reaching_redis
+    from clues.cli.application import folder, reaching_redis
     from clues.errors import ConfigError
     from clues.resque.moulds import Launch
     from clues.resque.options import Options
@@ -66,17 +73,18 @@ def start(
     if not Path(config).is_file():
         msg = f"there is no config file {config}; name one with --config"
         raise ConfigError(msg)
-    log_as_starter()
-    wanted = os.environ.get("QUEUES") or os.environ.get("QUEUE") or ""
-    options = replace(Options.from_environment(os.environ), queues=_listed(wanted))
+    named = os.environ.get("QUEUES") or os.environ.get("QUEUE") or ""
+    options = replace(Options.from_environment(os.environ), queues=_listed(named))
     launch = Launch(
         tuple(app or ()),
-        str(Path(config).absolute()),
+        config,
         redis,
         namespace,
         overrides={"queues": list(_listed(queues))} if queues else {},
         as_starter=True,
+        folder=folder(),
     )
+    log_as_starter(os.environ)
     with reaching_redis():
         status = run(
             launch,
@@ -88,4 +96,4 @@ def start(
 
 
 def _listed(names: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in names.split(",") if name.strip())
+    return tuple(names.rstrip(",").split(",")) if names.strip() else ()

@@ -60,7 +60,7 @@ def work(
     import sys
     from dataclasses import replace
 
-    from clues.cli.application import reaching_redis
+    from clues.cli.application import folder, reaching_redis
     from clues.cli.output import say
     from clues.resque.moulds import Launch
     from clues.resque.options import Options
@@ -76,7 +76,7 @@ def work(
         say(f"working {polled.id_part}; Ctrl-C stops now, QUIT (Ctrl-\\) after the jobs at hand")
     with reaching_redis():
         status = run(
-            Launch(tuple(app), redis=redis, namespace=namespace),
+            Launch(tuple(app), redis=redis, namespace=namespace, folder=folder()),
             options,
             pid_file=os.environ.get("PIDFILE") or None,
             background="BACKGROUND" in os.environ,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +18,15 @@ class Errand:
 
 
 class Clerks:
-    """Asks the present mould for clerks, in order, and knows them by their process ids."""
+    """Asks the present mould for clerks, and knows them by their process ids.
+
+    A mould forks them in the order in which it was asked; two moulds, where one follows the other, in any.
+    """
 
     def __init__(self, moulds: Moulds) -> None:
         """Nobody is at anything."""
         self._moulds = moulds
-        self._asked: deque[Errand] = deque()
+        self._asked: list[tuple[int, Errand]] = []
         self._at_it: dict[int, Errand] = {}
 
     @property
@@ -34,28 +36,36 @@ class Clerks:
 
     def on(self, task: str) -> bool:
         """Whether one was asked to do this, or is at it."""
-        return any(errand.task == task for errand in (*self._asked, *self._at_it.values()))
+        asked = (errand for _, errand in self._asked)
+        return any(errand.task == task for errand in (*asked, *self._at_it.values()))
 
     def ask(self, task: str, slot: int = -1, **told: Any) -> bool:
         """Have something done; gives False while there is no mould to fork a clerk."""
         if self._moulds.current is None:
             return False
-        self._asked.append(Errand(task, slot))
+        self._asked.append((self._moulds.current.number, Errand(task, slot)))
         self._moulds.send(clerk={"task": task, "slot": slot, **told})
         return True
 
-    def forked(self, pid: int) -> Errand:
-        """The next one that was asked for is at it."""
-        self._at_it[pid] = self._asked.popleft()
+    def needs(self, mould: int) -> bool:
+        """Whether a mould was asked for one that is not there yet."""
+        return any(asked == mould for asked, _ in self._asked)
+
+    def forked(self, mould: int, pid: int) -> Errand:
+        """The next one that this mould was asked for is at it."""
+        index = next(index for index, (asked, _) in enumerate(self._asked) if asked == mould)
+        _, self._at_it[pid] = self._asked.pop(index)
         return self._at_it[pid]
 
     def ended(self, pid: int) -> Errand | None:
         """A process has ended: what it was at, if it was a clerk."""
         return self._at_it.pop(pid, None)
 
-    def mould_lost(self) -> None:
-        """Those that were asked for never come."""
-        self._asked.clear()
+    def mould_lost(self, mould: int) -> list[Errand]:
+        """Those that this mould was asked for never come; gives what they were to do."""
+        lost = [errand for asked, errand in self._asked if asked == mould]
+        self._asked = [one for one in self._asked if one[0] != mould]
+        return lost
 
     def lost(self) -> list[int]:
         """Those that have ended, and nobody has told us."""

@@ -16,7 +16,8 @@ class Hand:
     Attributes:
         pid: its process id.
         slot: where it works, or stands by to work.
-        mould: the number of the mould that forked it.
+        mould: the number of the mould that forked it; -1 while nobody has told.
+        ready: whether it has told that it could work.
         working: whether it works the slot; else it stands by.
         last: whether it has begun its last job.
         told: whether it was told to leave after its job.
@@ -25,9 +26,15 @@ class Hand:
     pid: int
     slot: int
     mould: int
+    ready: bool = False
     working: bool = False
     last: bool = False
     told: bool = False
+
+    @property
+    def fit(self) -> bool:
+        """Whether it stands by, and will work."""
+        return self.ready and not self.working and not self.told
 
 
 @dataclass(slots=True)
@@ -37,7 +44,7 @@ class Slot:
     Attributes:
         number: from 0 up.
         hands: its processes, the oldest first.
-        forking: whether a process was asked for and is not there yet.
+        forking: the number of the mould that was asked for a process which is not there yet; 0 for none.
         unsettled: the process id and status of a dead process whose end is not settled; None if there is none.
         settling: the process id of the clerk that is at it; 0 while it is asked for; None if nobody is.
         failures: how often in a row a process has died at once.
@@ -47,7 +54,7 @@ class Slot:
 
     number: int
     hands: list[Hand] = field(default_factory=list)
-    forking: bool = False
+    forking: int = 0
     unsettled: tuple[int, int] | None = None
     settling: int | None = None
     failures: int = 0
@@ -56,8 +63,8 @@ class Slot:
 
     @property
     def working(self) -> Hand | None:
-        """The process that works."""
-        return next((hand for hand in self.hands if hand.working), None)
+        """The process that works: the latest, as a successor begins when the one before is gone, told of or not."""
+        return next((hand for hand in reversed(self.hands) if hand.working), None)
 
     @property
     def standing_by(self) -> Hand | None:
@@ -147,10 +154,11 @@ class Crew:
         """Whether every slot has ended because its queues were empty."""
         return bool(self.slots) and all(slot.empty and slot.free for slot in self.slots.values())
 
-    @property
-    def rolled_over(self) -> bool:
-        """Whether all processes are the present mould's."""
-        return all(hand.mould == self.mould for hand in self.hands())
+    def needs(self, mould: int) -> bool:
+        """Whether a mould still has processes, or was asked for one."""
+        return any(hand.mould == mould for hand in self.hands()) or any(
+            slot.forking == mould for slot in self.slots.values()
+        )
 
     # what happens
 
@@ -159,7 +167,7 @@ class Crew:
         place = self.slots.get(slot)
         if place is None:
             return
-        place.forking = False
+        place.forking = 0
         hand = self.hand(pid)
         if not pid:
             self._back_off(place, now)
@@ -169,7 +177,7 @@ class Crew:
             hand.mould = mould
 
     def noticed(self, what: str, slot: int, pid: int) -> None:
-        """A process has told how it is: ``working``, ``last``, ``empty``."""
+        """A process has told how it is: ``ready``, ``working``, ``last``, ``empty``."""
         place = self.slots.get(slot)
         hand = next((hand for hand in place.hands if hand.pid == pid), None) if place else None
         if place is None:
@@ -180,7 +188,8 @@ class Crew:
         if hand is None:  # its mould has not told of it yet, or died before it could
             hand = Hand(pid, slot, -1)
             place.hands.append(hand)
-        hand.working = True
+        hand.ready = True
+        hand.working = hand.working or what != "ready"
         hand.last = hand.last or what == "last"
 
     def ended(self, pid: int, status: int, *, settled: bool, worked: bool, now: float) -> Hand | None:
@@ -227,11 +236,11 @@ class Crew:
         """A clerk is at it."""
         self.slots[slot].settling = pid
 
-    def forget_requests(self) -> None:
-        """The mould has died: what it was asked to fork never comes."""
+    def forget_requests(self, mould: int) -> None:
+        """A mould has died: what it was asked to fork never comes."""
         for slot in self.slots.values():
-            slot.forking = False
-            slot.settling = slot.settling or None
+            if slot.forking == mould:
+                slot.forking = 0
 
     # what is to be done
 
@@ -275,14 +284,11 @@ class Crew:
         wanted = working is None or working.last or working.told or renew
         if wanted and standing_by is None and not slot.forking:
             if slot.unsettled is None and slot.not_before <= now:
-                slot.forking = True
+                slot.forking = self.mould
                 yield Fork(slot.number)
-        elif renew and working is not None and not working.told and standing_by is not None and not standing_by.told:
+        elif renew and working is not None and not working.told and standing_by is not None and standing_by.fit:
             working.told = True
             yield Quit(working.pid)
-
-    def _lacks_hands(self, slot: Slot) -> bool:
-        return not (slot.hands or slot.forking or slot.empty or self.stopping)
 
     def due(self) -> float:
         """When there may be something to do that nothing tells of, on the monotonic clock; infinity for never."""

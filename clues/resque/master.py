@@ -16,6 +16,7 @@ import select
 import signal
 import time
 from collections import deque
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -36,9 +37,8 @@ from clues.resque.registrar import Registrar
 from clues.resque.scoreboard import Reason
 from clues.resque.signals import WakeUp
 from clues.resque.slots import base_id
-from clues.resque.status_file import PidFile, StatusFile
+from clues.resque.starter_files import StarterFiles
 from clues.resque.store import NOT_YET, Store
-from clues.resque.worker_log import log_as_starter
 
 log = logging.getLogger("clues.resque")
 
@@ -56,6 +56,7 @@ _HANDLED = (
 )  # fmt: skip
 # What stands in ids and on the scoreboard stays as it is.
 _FIXED = ("queues", "hostname", "thread_count", "heartbeat_interval", "heartbeats_before_dead", "run_dir")
+_ANEW = "stop the tree and start it anew for that"
 
 
 class Master:
@@ -68,7 +69,6 @@ class Master:
             launch: what moulds load.
             options: how to work; a config file's settings count before them.
         """
-        self._launch = launch
         self._options = options
         self._signals: deque[int] = deque()
         self._wake_up = WakeUp()
@@ -86,7 +86,7 @@ class Master:
         self._next_tick = self._next_prune = self._next_memory = 0.0
         self._memory: dict[int, int] = {}
         self._hooks_under_way: set[str] = set()
-        self._files: list[PidFile | StatusFile] = []
+        self._files = StarterFiles(own_log=launch.as_starter)
         self._board: Board | None = None
 
     def run(self) -> int:
@@ -127,7 +127,7 @@ class Master:
         return not self._stopping and self._ask_redis()
 
     def _ask_redis(self) -> bool:
-        self._store = Store(client_by(base64.b64decode(self._ready["recipe"])), Keys(self._ready["namespace"]))
+        self._store = _store_of(self._ready)
         failures = 0
         while not self._stopping:
             try:
@@ -147,7 +147,7 @@ class Master:
         name, token = base_id(options.hostname, os.getpid(), self._queues.id_part), secrets.token_hex(8)
         self._board = Board.create(
             options.run_dir,
-            f"{self._store.describe()} {self._store.keys.prefix}",
+            _place(self._store),
             token,
             capacity=max(_CAPACITY, options.worker_count),
             threads=options.thread_count,
@@ -177,8 +177,10 @@ class Master:
     def _greet(self) -> None:
         """Have the present mould know the tree."""
         assert self._board is not None and self._moulds.current is not None  # noqa: PT018 - the callers' order
-        self._moulds.send(board={"path": str(self._board.path)})
+        fixed = {name: getattr(self._options, name) for name in _FIXED}
+        self._moulds.send(board={"path": str(self._board.path), "fixed": fixed})
         self._crew.mould = self._moulds.current.number
+        self._moulds.go_on()
 
     # the loop
 
@@ -230,14 +232,14 @@ class Master:
                         self._left_over |= self._gave_up
                 case Release(slot):
                     self._registrar.release([slot])
-        if self._moulds.retiring and self._crew.rolled_over and not self._stopping:
-            self._moulds.retire_old()
+        if self._moulds.retiring:
+            self._moulds.retire(lambda mould: self._crew.needs(mould) or self._clerks.needs(mould))
 
     def _fork(self, slot: int) -> None:
         if not self._registrar.register(slot):
             self._stop(signal.SIGQUIT)
             return
-        workers = {str(pid): number for pid, number in self._crew.workers().items()}
+        workers = {str(pid): number for pid, number in self._crew.manned().items()}
         self._moulds.send(workers={"count": self._crew.count, "old": workers})
         self._moulds.send(fork={"slot": slot, "paused": self._paused})
 
@@ -277,33 +279,40 @@ class Master:
     # what moulds tell
 
     def _heard_ready(self, mould: MouldProcess, told: dict[str, Any]) -> None:
-        self._ready = told
-        first = self._moulds.current is None and self._board is None
-        self._moulds.take_over(mould)
-        if first:
+        if self._board is None:
+            self._ready = told
+            self._moulds.take_over(mould)
             self._options = Options.by(told["options"])
-            self._open_files(told["settings"])
+            self._files.open(told["settings"])
+        elif _place(_store_of(told)) != self._board.told["place"]:
+            mould.problem = f"another Redis or namespace can't be taken by HUP; {_ANEW}"
+            mould.channel.close()
         else:
+            self._moulds.take_over(mould)
             self._take_settings(Options.by(told["options"]))
+            self._files.change(told["settings"])
             self._greet()
 
     def _take_settings(self, options: Options) -> None:
-        """What a restart may change."""
-        changed = [name for name in _FIXED if getattr(options, name) != getattr(self._options, name)]
+        """What a restart may change; the rest stays."""
+        fixed = {name: getattr(self._options, name) for name in _FIXED}
+        changed = [name for name, value in fixed.items() if getattr(options, name) != value]
         if changed:
-            log.warning("%s can't be changed by HUP; stop the tree and start it anew for that", ", ".join(changed))
+            log.warning("%s can't be changed by HUP; %s", ", ".join(changed), _ANEW)
         if options.worker_count != self._options.worker_count:
             self._crew.count = min(options.worker_count, self._capacity)
-        self._options = options
+        self._options = replace(options, **fixed)
 
     def _heard_failed(self, mould: MouldProcess, told: dict[str, Any]) -> None:
         mould.problem = told["problem"]
         self._mistaken = told["mistaken"]
 
-    def _heard_lost(self, _mould: MouldProcess, what: str) -> None:
+    def _heard_lost(self, mould: MouldProcess, what: str) -> None:
+        self._crew.forget_requests(mould.number)
+        for errand in self._clerks.mould_lost(mould.number):
+            if errand.task == "settle":
+                self._crew.settled(errand.slot, settled=False, now=time.monotonic())
         if what == "current":
-            self._crew.forget_requests()
-            self._clerks.mould_lost()
             self._hooks_under_way.clear()
         elif what == "coming" and self._moulds.current is None and self._board is not None:
             log.error("the mould failed to start, it is tried again: %s", self._moulds.problem)
@@ -313,7 +322,7 @@ class Master:
             self._crew.forked(told["pid"], told["slot"], mould.number, now=time.monotonic())
             self._write_status()
         else:
-            errand = self._clerks.forked(told["pid"])
+            errand = self._clerks.forked(mould.number, told["pid"])
             if errand.task == "settle":
                 self._crew.settling(errand.slot, told["pid"])
 
@@ -415,13 +424,19 @@ class Master:
             case signal.SIGTERM | signal.SIGINT | signal.SIGQUIT:
                 self._stop(signal.Signals(number))
             case signal.SIGHUP if not self._stopping:
-                self._moulds.restart()
+                self._restart()
             case signal.SIGUSR1:
                 self._kill_jobs()
             case signal.SIGUSR2 | signal.SIGCONT:
                 self._pause(paused=number == signal.SIGUSR2)
             case signal.SIGTTIN | signal.SIGTTOU:
                 self._scale(1 if number == signal.SIGTTIN else -1)
+
+    def _restart(self) -> None:
+        if self._board is None:  # the tree does not stand yet
+            self._moulds.hup_again = True
+        else:
+            self._moulds.restart()
 
     def _stop(self, number: signal.Signals) -> None:
         """No more forks; each worker acts on the signal itself, and is killed if it does not."""
@@ -430,6 +445,7 @@ class Master:
             self._run_hook("shutdown")
         self._stop_signal = number
         self._crew.stopping = True
+        self._moulds.hup_again = False
         self._signal_all(number)
         options = self._options
         if number == signal.SIGQUIT or (options.graceful_term and number == signal.SIGTERM):
@@ -486,8 +502,7 @@ class Master:
             if not self._left_over:
                 self._board.remove()
             self._board.close()
-        for file in self._files:
-            file.remove()
+        self._files.remove()
         for fd in (*self._lifeline, *self._notices):
             os.close(fd)
         log.info("stopped")
@@ -500,24 +515,8 @@ class Master:
 
     # files and titles
 
-    def _open_files(self, settings: dict[str, Any]) -> None:
-        if self._launch.as_starter and settings.get("logger"):
-            log_as_starter(settings["logger"])
-        if settings.get("pid_file"):
-            pid_file = PidFile(settings["pid_file"], newline=True)
-            pid_file.write()
-            self._files.append(pid_file)
-        if settings.get("status_file"):
-            self._files.append(StatusFile(settings["status_file"]))
-            self._write_status()
-
     def _write_status(self) -> None:
-        for file in self._files:
-            if isinstance(file, StatusFile):
-                try:
-                    file.write(self._crew.manned())
-                except ConfigError as error:
-                    log.warning("%s", error)
+        self._files.write_status(self._crew.manned())
 
     def _show_state(self) -> None:
         if self._opened:
@@ -525,3 +524,12 @@ class Master:
 
     def _show(self, text: str) -> None:
         proctitle.show(text, prefix=self._options.title_prefix)
+
+
+def _store_of(ready: dict[str, Any]) -> Store:
+    """Where a mould's workers work."""
+    return Store(client_by(base64.b64decode(ready["recipe"])), Keys(ready["namespace"]))
+
+
+def _place(store: Store) -> str:
+    return f"{store.describe()} {store.keys.prefix}"

@@ -17,9 +17,10 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
-from clues.errors import AppError, CluesError, ConfigError
+from clues.errors import AppError, CluesError, ConfigError, NoQueueError
 from clues.resque import proctitle
 from clues.resque.application import client_of
 from clues.resque.board import Board
@@ -31,7 +32,8 @@ from clues.resque.queues import QueueList
 from clues.resque.recipe import recipe
 from clues.resque.signals import WakeUp
 from clues.resque.slots import worker_id
-from clues.resque.starter import Starter, StarterConfig, StarterWorker, read_config
+from clues.resque.starter import StarterWorker, read_config
+from clues.resque.starter_hooks import StarterHooks
 from clues.resque.worker_hooks import hooks
 from clues.resque.worker_log import log_as_resque, log_as_starter
 
@@ -63,9 +65,7 @@ class Mould:
         self._notices = notices
         self._child_ended = WakeUp()
         self._children: set[int] = set()
-        self._config: StarterConfig | None = None
-        self._workers: dict[int, int] = {}
-        self._count = 0
+        self._starter: StarterHooks | None = None
         self._actions: dict[str, Callable[[dict[str, Any]], None]] = {
             "board": self._join,
             "fork": self._fork_worker,
@@ -97,28 +97,26 @@ class Mould:
     def _load(self, told: dict[str, Any]) -> None:
         self._options = Options.by(told["options"])
         proctitle.show("Loading the application", prefix=self._options.title_prefix)
-        settings: dict[str, Any] = {}
-        if told["config"]:
-            self._config = read_config(told["config"])
-            settings = dict(self._config.settings)
-            self._options = self._options.having(settings).having(told["overrides"])
+        config = read_config(told["config"]) if told["config"] else None
+        settings = {**config.settings, **told["overrides"]} if config else {}
+        if "logger" in settings:
+            settings["logger"] = str(Path(settings["logger"]).absolute())
+        self._options = self._options.having(settings)
+        self._check_queues(told["config"])
         if told["as_starter"]:
-            log_as_starter(settings.get("logger"))
+            log_as_starter(os.environ, config.logger if config else None)
         apps = [*told["app"], *settings.get("app", [])]
-        self._client = client_of(
-            apps,
-            redis=told["redis"] or settings.get("redis"),
-            namespace=told["namespace"] if told["namespace"] is not None else settings.get("namespace"),
-        )
+        place = {name: settings.get(name) if told[name] is None else told[name] for name in ("redis", "namespace")}
+        self._client = client_of(apps, **place)
         if not told["as_starter"]:
             log_as_resque(os.environ)  # once the application has set up its own
-        if self._config is not None:
-            self._client.registry.load(self._config.module)
+        if config is not None:
+            self._client.registry.load(config.module)
+            self._starter = StarterHooks(config, {**settings, **place, "app": apps})
         if not self._client.registry.names():
             where = ", ".join(apps) or told["config"]
             msg = f"{where} has no jobs: classes with a queue and perform, or functions under @resque.job"
             raise AppError(msg)
-        QueueList(self._options.queues)
         hooks.run("before_first_fork")
         hooks.forked = os.getpid()
         redis = self._client.store._client  # noqa: SLF001 - as it is: the master asks Redis what it is
@@ -127,7 +125,6 @@ class Mould:
             redis.connection_pool.disconnect()  # children make their own connections
         gc.collect()
         gc.freeze()  # what is loaded stays: no collection in a child touches its memory, which would copy it
-        self._count = self._options.worker_count
         self._channel.send(
             ready={
                 "options": self._options.told(),
@@ -137,6 +134,12 @@ class Mould:
                 "jobs": len(self._client.registry.names()),
             }
         )
+
+    def _check_queues(self, config: str) -> None:
+        if config and not self._options.queues:
+            msg = f"no queues to work: set queues in {config}, or name them in --queues or QUEUES; * is all queues"
+            raise NoQueueError(msg)
+        QueueList(self._options.queues)
 
     # serving
 
@@ -160,15 +163,19 @@ class Mould:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self._children.discard(pid)
+                if self._starter is not None:
+                    self._starter.ended(pid)
                 self._channel.send(ended={"pid": pid, "status": status})
 
     def _join(self, told: dict[str, Any]) -> None:
         self._board = Board.join(told["path"])
         self._base_id = self._board.told["base_id"]
+        self._options = self._options.having(told["fixed"])
 
     def _note_workers(self, told: dict[str, Any]) -> None:
-        self._count = told["count"]
-        self._workers = {int(pid): slot for pid, slot in told["old"].items()}
+        if self._starter is not None:
+            workers = {int(pid): slot for pid, slot in told["old"].items()}
+            self._starter.note(int(self._board.told["master"]), self._options, told["count"], workers)
 
     def _run_hook(self, told: dict[str, Any]) -> None:
         moment = told["moment"]
@@ -181,20 +188,16 @@ class Mould:
     def _fork_worker(self, told: dict[str, Any]) -> None:
         slot = told["slot"]
         place = Place(slot, self._board, self._base_id, self._lifeline, self._notices, told["paused"])
-        if self._config is not None and self._config.before_fork is not None:
-            worker = self._starter_worker(slot)
-            try:
-                self._config.before_fork(self._starter(), worker, slot)
-            except Exception:
-                log.exception("before_fork failed; worker %d is not forked", slot)
-                self._channel.send(forked={"pid": 0, "slot": slot, "role": "worker"})
-                return
-        self._fork(lambda: self._be_worker(place), slot, "worker")
+        if self._starter is not None and not self._starter.before_fork(self._starter_worker(slot)):
+            self._channel.send(forked={"pid": 0, "slot": slot, "role": "worker"})
+            return
+        pid = self._fork(lambda: self._be_worker(place), slot, "worker")
+        if self._starter is not None:
+            self._starter.forked(pid, slot)
 
     def _be_worker(self, place: Place) -> None:
-        if self._config is not None and self._config.after_fork is not None:
-            worker = self._starter_worker(place.slot, os.getpid())
-            self._config.after_fork(self._starter(), worker, place.slot)
+        if self._starter is not None:
+            self._starter.after_fork(self._starter_worker(place.slot, os.getpid()))
         WorkerProcess(self._client, self._options, place).run()
 
     def _fork_clerk(self, told: dict[str, Any]) -> None:
@@ -202,7 +205,7 @@ class Mould:
             lambda: Clerk(self._client, self._options, self._board, self._lifeline).do(told), told["slot"], "clerk"
         )
 
-    def _fork(self, act: Callable[[], None], slot: int, role: str) -> None:
+    def _fork(self, act: Callable[[], None], slot: int, role: str) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, CATCHABLE)  # until the child is ready for them
@@ -212,6 +215,7 @@ class Mould:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, CATCHABLE)
         self._children.add(pid)
         self._channel.send(forked={"pid": pid, "slot": slot, "role": role})
+        return pid
 
     def _be_child(self, act: Callable[[], None]) -> NoReturn:
         status = 1
@@ -226,27 +230,10 @@ class Mould:
             leave(status)
         raise AssertionError  # unreachable
 
-    def _starter(self) -> Starter:
-        assert self._config is not None
-        logger = self._config.logger
-        told = {"logger": logger} if isinstance(logger, logging.Logger) else {}
-        options = self._options
-        defaults = {
-            "concurrency": options.worker_count,
-            "dequeue_interval": options.interval,
-            "queues": list(options.queues),
-        }
-        config = {**self._config.settings, **defaults}
-        return Starter(self._master, config, self._count, dict(self._workers), **told)
-
     def _starter_worker(self, slot: int, pid: int | None = None) -> StarterWorker:
         return StarterWorker(
             slot, worker_id(self._base_id, slot, 0), self._options.queues, self._options.thread_count, pid
         )
-
-    @property
-    def _master(self) -> int:
-        return int(self._board.told["master"])
 
     def _catch_signals(self) -> None:
         for name in _IGNORED:

@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from clues.resque.channel import Channel
@@ -29,8 +30,10 @@ class Launch:
         config: a starter's config file; empty for none.
         redis: a Redis URL that counts before the application's own.
         namespace: likewise.
-        overrides: options that count before the config file's.
+        overrides: settings that count before the config file's, in its words.
         as_starter: whether to log as resque_starter does, rather than as Resque.
+        folder: where to start moulds, by the name under which it was entered: a link such as a deployment's ``current``
+            may lead to newer code by then. Where it is gone, and if it is empty: where the master was started.
     """
 
     app: tuple[str, ...] = ()
@@ -39,6 +42,7 @@ class Launch:
     namespace: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     as_starter: bool = False
+    folder: str = ""
 
 
 @dataclass(slots=True)
@@ -68,7 +72,7 @@ class Moulds:
         problem: why the last one could not start.
         failures: how many in a row could not.
         not_before: when to try again, on the monotonic clock.
-        hup_again: whether there is to be another one, once the present change is over.
+        hup_again: whether there is to be another one, once the coming one is there, or has failed.
     """
 
     def __init__(self, launch: Launch, options: Mapping[str, Any], lifeline: int, notices: int) -> None:
@@ -102,8 +106,9 @@ class Moulds:
         fds = (theirs.fileno(), self._lifeline, self._notices)
         own_flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 - as multiprocessing does
         command = [sys.executable, *own_flags, "-m", "clues.resque.mould", *map(str, fds)]
+        folder = self._launch.folder if Path(self._launch.folder).is_dir() else None
         with theirs:
-            process = subprocess.Popen(command, pass_fds=fds)  # noqa: S603 - our own program
+            process = subprocess.Popen(command, pass_fds=fds, cwd=folder or None)  # noqa: S603 - our own program
         process.returncode = 0  # the master waits for all its children itself
         self.coming = MouldProcess(process.pid, Channel(ours))
         self.coming.channel.send(
@@ -117,8 +122,8 @@ class Moulds:
         )
 
     def restart(self) -> None:
-        """Start another one with new code; what is asked meanwhile is one more."""
-        if self.coming is not None or self.retiring:
+        """Start another one with new code; what is asked while it loads is one more after it."""
+        if self.coming is not None:
             self.hup_again = True
             return
         log.info("HUP: starting a new mould")
@@ -148,13 +153,14 @@ class Moulds:
             log.info("the new mould %d is ready; its workers take over, one at a time", mould.pid)
         self.current = mould
 
-    def retire_old(self) -> None:
-        """The old ones' workers are gone, and so are they; another change may wait for that."""
+    def retire(self, needed: Callable[[int], bool]) -> None:
+        """Let those go, by their numbers, that nothing is needed of any more."""
         for mould in self.retiring:
-            mould.channel.close()
-        self.retiring.clear()
-        log.info("all workers are the new mould's")
-        self._go_on()
+            if not needed(mould.number):
+                mould.channel.close()
+        self.retiring = [mould for mould in self.retiring if not mould.channel.closed]
+        if not self.retiring:
+            log.info("all workers are the new mould's")
 
     def close(self) -> None:
         """Hang up on all; they end by that."""
@@ -172,14 +178,15 @@ class Moulds:
             self.failures += 1
             if self.current is not None:
                 log.error("the new mould failed to start, the old one stays: %s", self.problem)
-                self._go_on()
+                self.go_on()
             return "coming"
         log.warning("the mould %d died; another one is started, the workers go on", mould.pid)
         self.current = None
         self.not_before = 0.0
         return "current"
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Start the one that was asked for meanwhile, if any was."""
         if self.hup_again:
             self.hup_again = False
             self.restart()

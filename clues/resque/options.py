@@ -19,6 +19,7 @@ UNLIMITED = 0
 """Jobs per fork that mean: a process is never replaced."""
 
 _LARGEST_BATCH = 1000  # what a script may hand out at once
+_RENAMED = {"concurrency": "worker_count", "dequeue_interval": "interval"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,17 @@ class Options:
 
     def having(self, settings: Mapping[str, Any]) -> Self:
         """These options, but for what a config file sets; its words are resque_starter's."""
-        renamed = {"concurrency": "worker_count", "dequeue_interval": "interval"}
         known = {one.name for one in fields(self)}
-        given = {renamed.get(name, name): value for name, value in settings.items()}
+        given = {_RENAMED.get(name, name): value for name, value in settings.items()}
         given = {name: tuple(value) if name == "queues" else value for name, value in given.items() if name in known}
         return replace(self, **given)
+
+    def settings(self) -> dict[str, Any]:
+        """These options in a config file's words."""
+        words = {ours: theirs for theirs, ours in _RENAMED.items()}
+        return {
+            words.get(name, name): list(value) if name == "queues" else value for name, value in self.told().items()
+        }
 
     def told(self) -> dict[str, Any]:
         """As JSON values, for another process."""

@@ -127,6 +127,7 @@ class WorkerProcess:
         self._show("Starting")
         with contextlib.suppress(*TROUBLE):
             self._client.store.client.ping()  # connected ahead of need
+        self._place.notify("ready")
         self._place.board.occupy(self._place.slot)
         records = self._place.board.records(self._place.slot)
         if not all(record.settled for record in records) or self._place.abandoned:

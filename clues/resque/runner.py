@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import os
+
 from clues.resque.daemon import daemonize
 from clues.resque.master import Master
 from clues.resque.moulds import Launch
 from clues.resque.options import Options
 from clues.resque.status_file import PidFile
+
+log = logging.getLogger("clues.resque")
 
 
 def run(launch: Launch, options: Options, *, pid_file: str | None = None, background: bool = False) -> int:
@@ -31,4 +36,5 @@ def run(launch: Launch, options: Options, *, pid_file: str | None = None, backgr
         daemonize()
     if pid_file:
         PidFile(pid_file, newline=False).write()
+    log.info("starting, master %d", os.getpid())
     return Master(launch, options).run()

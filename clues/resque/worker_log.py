@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from logging.handlers import WatchedFileHandler
 
 from clues.errors import ConfigError
 
@@ -20,10 +21,13 @@ def log_as_resque(environ: Mapping[str, str]) -> None:
     handlers are left alone.
     """
     detailed = "VVERBOSE" in environ
-    verbose = detailed or "VERBOSE" in environ or "LOGGING" in environ
-    if verbose:
+    if _is_verbose(environ):
         logging.getLogger("clues").setLevel(logging.DEBUG if detailed else logging.INFO)
     logging.basicConfig(format=_WITH_TIME if detailed else _PLAIN, datefmt="%H:%M:%S %Y-%m-%d")
+
+
+def _is_verbose(environ: Mapping[str, str]) -> bool:
+    return not environ.keys().isdisjoint({"VERBOSE", "VVERBOSE", "LOGGING"})
 
 
 class _StarterFormatter(logging.Formatter):
@@ -37,22 +41,63 @@ class _StarterFormatter(logging.Formatter):
         return f"{at[:-2]}:{at[-2:]}"
 
 
-def log_as_starter(path: str | None = None) -> None:
-    """Set up clues' logging as resque_starter's: all that happens, on standard output or in a file.
+class _HandOver(logging.Handler):
+    """Has another logger write the records."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._logger.isEnabledFor(record.levelno):
+            self._logger.handle(record)
+
+
+def log_as_starter(environ: Mapping[str, str], to: logging.Logger | str | None = None) -> None:
+    """Set up clues' own logging as resque_starter's: what happens to the processes, on standard output.
+
+    With VERBOSE or LOGGING also what happens to each job, with VVERBOSE all details. The application's logging is left
+    alone.
 
     Args:
-        path: the file; it is appended to.
+        environ: where those may be.
+        to: as for `write_log`.
 
     Raises:
         ConfigError: the file can't be written.
     """
+    logging.getLogger("clues").setLevel(logging.DEBUG if "VVERBOSE" in environ else logging.INFO)
+    logging.getLogger("clues.resque.worker").setLevel(logging.NOTSET if _is_verbose(environ) else logging.WARNING)
+    write_log(to)
+
+
+def write_log(to: logging.Logger | str | None) -> None:
+    """Write a starter's log there from now on.
+
+    Args:
+        to: the path of a file to append to, which may be moved away at any time; a logger, whose level counts too; or
+            None for standard output.
+
+    Raises:
+        ConfigError: the file can't be written.
+    """
+    ours = logging.getLogger("clues")
+    if isinstance(to, logging.Logger) and f"{to.name}.".startswith("clues."):
+        return  # it gets what clues logs as it is
+    handler = _handler(to)
+    for before in ours.handlers:
+        before.close()
+    ours.handlers[:] = [handler]
+    ours.propagate = False
+
+
+def _handler(to: logging.Logger | str | None) -> logging.Handler:
+    if isinstance(to, logging.Logger):
+        return _HandOver(to)
     try:
-        handler = logging.FileHandler(path) if path else logging.StreamHandler(sys.stdout)
+        handler = WatchedFileHandler(to, encoding="utf-8") if to else logging.StreamHandler(sys.stdout)
     except OSError as error:
-        msg = f"can't write the log {path}: {error.strerror or error}"
+        msg = f"can't write the log {to}: {error.strerror or error}"
         raise ConfigError(msg) from error
     handler.setFormatter(_StarterFormatter())
-    logger = logging.getLogger("clues")
-    logger.handlers[:] = [handler]
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
+    return handler

@@ -28,7 +28,7 @@ from clues.resque.store import TROUBLE, shown
 from clues.resque.waker import Waker
 from clues.sanitize import Sanitizer, for_log, one_line
 
-log = logging.getLogger("clues.resque")
+log = logging.getLogger("clues.resque.worker")
 
 COMMIT_AFTER = 0.005
 """Seconds that a job's end in a batch may wait for the next ones', to be committed with them."""

@@ -65,7 +65,7 @@ def test_hooks_and_files(tmp_path: Path, redis_url: str) -> None:
     with started(folder, redis_url) as made:
         assert (folder / "clues.pid").read_text() == f"{made.pid}\n"
         assert sorted(status(folder).values()) == [0, 1]
-        assert set(status(folder)) == set(wait_for(made.workers))
+        wait_for(lambda: set(status(folder)) == set(made.workers()))
         assert sorted(hooks(folder)) == sorted(
             [f"before {number} None 2 60.0" for number in (0, 1)] + [f"after {number} True True" for number in (0, 1)]
         )

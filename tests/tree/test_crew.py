@@ -31,6 +31,12 @@ class Ship:
         self.crew.forked(pid, slot, self.crew.mould, self.now)
         return pid
 
+    def stands_by(self, slot: int = 0) -> int:
+        """A process is there, and would work if it could."""
+        pid = self.forks(slot)
+        self.crew.noticed("ready", slot, pid)
+        return pid
+
     def mans(self, slot: int = 0) -> int:
         """A process is there, and works."""
         pid = self.forks(slot)
@@ -204,21 +210,69 @@ def test_one_fewer_and_one_more_again() -> None:
 
 
 def test_new_code() -> None:
-    """One at a time: a successor is forked, then the old one is told; then the next slot's turn comes."""
+    """One at a time: a successor stands by, then the old one is told; then the next slot's turn comes."""
     ship = Ship(2)
     first, second = ship.manned(2)
     ship.crew.mould = 2
-    assert not ship.crew.rolled_over
+    assert ship.crew.needs(1)
     for slot, old in enumerate((first, second)):
         assert ship.actions() == [Fork(slot)]
         assert ship.actions() == []
-        new = ship.forks(slot)
+        new = ship.stands_by(slot)
         assert ship.actions() == [Quit(old)]
         assert ship.actions() == []
         ship.ends(old)
         ship.crew.noticed("working", slot, new)
     assert ship.actions() == []
-    assert ship.crew.rolled_over
+    assert not ship.crew.needs(1)
+
+
+def test_new_code_that_can_not_work() -> None:
+    """The old process stays while its successors die before they are ready; the next slot's turn does not come."""
+    ship = Ship(2)
+    ship.manned(2)
+    ship.crew.mould = 2
+    for _ in range(3):
+        assert ship.actions() == [Fork(0)]
+        ship.ends(ship.forks(), EXIT_1)
+        assert ship.actions() == []
+        ship.now += 30
+    assert len(ship.crew.workers()) == 2
+
+
+def test_newer_code_meanwhile() -> None:
+    """A third mould's process takes the place of the second one's that still stands by."""
+    ship = Ship()
+    (pid,) = ship.manned()
+    ship.crew.mould = 2
+    ship.actions()
+    second = ship.stands_by()
+    assert ship.actions() == [Quit(pid)]
+    ship.crew.mould = 3
+    assert ship.actions() == [Quit(second)]
+    ship.ends(second)
+    assert ship.actions() == [Fork(0)]
+    third = ship.stands_by()
+    ship.ends(pid, worked=True)
+    ship.crew.noticed("working", 0, third)
+    assert ship.actions() == []
+    assert not ship.crew.needs(1)
+    assert not ship.crew.needs(2)
+
+
+def test_a_successor_works_before_the_end_is_told() -> None:
+    """No other one is forked for it."""
+    ship = Ship()
+    (pid,) = ship.manned()
+    ship.crew.mould = 2
+    ship.actions()
+    new = ship.stands_by()
+    assert ship.actions() == [Quit(pid)]
+    ship.crew.noticed("working", 0, new)
+    assert ship.actions() == []
+    assert ship.crew.manned() == {new: 0}
+    ship.ends(pid)
+    assert ship.actions() == []
 
 
 def test_new_code_while_a_successor_stands_by() -> None:
@@ -233,7 +287,7 @@ def test_new_code_while_a_successor_stands_by() -> None:
     assert ship.actions() == []
     ship.ends(old)
     assert ship.actions() == [Fork(0)]
-    new = ship.forks()
+    new = ship.stands_by()
     assert ship.actions() == [Quit(pid)]
     ship.ends(pid)
     assert ship.crew.manned() == {new: 0}
@@ -245,7 +299,7 @@ def test_news_of_a_process_before_its_fork_is_told() -> None:
     ship.actions()
     ship.crew.noticed("working", 0, 1000)
     assert ship.forks() == 1000
-    assert ship.crew.rolled_over
+    assert not ship.crew.needs(-1)
     assert ship.actions() == []
 
 
@@ -254,20 +308,23 @@ def test_a_process_whose_mould_died_before_it_could_tell() -> None:
     ship = Ship()
     ship.actions()
     ship.crew.noticed("working", 0, 1000)
-    ship.crew.forget_requests()
+    ship.crew.forget_requests(1)
     ship.crew.mould = 2
     assert ship.crew.workers() == {1000: 0}
     assert ship.actions() == [Fork(0)]
 
 
 def test_what_a_dead_mould_was_asked() -> None:
-    """Is asked of the next one."""
+    """Is asked of the next one; what another one was asked is not."""
     ship = Ship(2)
     assert ship.actions() == [Fork(0), Fork(1)]
     pid = ship.mans(1)
     ship.ends(pid, KILLED, settled=False, worked=True)
     assert ship.actions() == [Settle(1, pid, KILLED)]
-    ship.crew.forget_requests()
+    ship.crew.forget_requests(2)
+    assert ship.actions() == []
+    ship.crew.forget_requests(1)
+    ship.crew.settled(1, settled=False, now=ship.now - 1)
     assert ship.actions() == [Fork(0), Settle(1, pid, KILLED)]
 
 

@@ -51,20 +51,39 @@ def test_new_code_that_fails(tmp_path: Path, redis_url: str) -> None:
 
 
 def test_many_hups_are_two(tmp_path: Path, redis_url: str) -> None:
-    """Those that come while a restart is under way are one more."""
+    """Those that come while new code is loaded are one more."""
     with tree(tmp_path / "app", redis_url, JOBS_PER_FORK="100") as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        (made.folder / "jobs.py").write_text(
+            f"import os, time\nwhile not os.path.exists('go on'): time.sleep(0.01)\n{NEW}"
+        )
         made.send(signal.SIGHUP)
-        wait_for(lambda: "its workers take over" in made.log())
+        wait_for(lambda: made.find(": Loading"))
         for _ in range(5):
             made.send(signal.SIGHUP)
-        (made.folder / "end a").touch()
-        wait_for(lambda: made.log().count("all workers are the new mould's") == 2)
+        (made.folder / "go on").touch()
+        wait_for(lambda: made.log().count("its workers take over") == 2)
         made.enqueue("Sleep", 0, "b")
-        made.wait_for_note("ended b")
+        made.wait_for_note("new b")
+        wait_for(lambda: len(made.find(": Mould")) == 1)
         assert made.log().count("HUP: starting a new mould") == 2
         assert made.end() == 0
+
+
+def test_newer_code_need_not_wait(tmp_path: Path, redis_url: str) -> None:
+    """A HUP while an old worker is still at a long job takes newer code to all others at once."""
+    with tree(tmp_path / "app", redis_url, WORKER_COUNT="2", JOBS_PER_FORK="100") as made:
+        made.enqueue("Sleep", 60, "a")
+        made.wait_for_note("begun a")
+        for _ in range(3):
+            turns = made.log().count("its workers take over")
+            made.send(signal.SIGHUP)
+            wait_for(lambda turns=turns: made.log().count("its workers take over") > turns)
+        assert made.notes() == ["begun a"]
+        wait_for(lambda: len(made.find(": Mould")) <= 3, "the end of the moulds that nobody needs")
+        (made.folder / "end a").touch()
+        wait_for(lambda: "all workers are the new mould's" in made.log())
+        wait_for(lambda: len(made.find(": Mould")) == 1)
+        assert (made.failures(), made.end()) == ([], 0)
 
 
 def test_under_load(tmp_path: Path, redis_url: str) -> None:
