@@ -35,6 +35,7 @@ class Control:
         self._on_last = on_last
         self._lock = threading.Lock()
         self._wake_ups: list[WakeUp] = []
+        self._on_stop: Callable[[], None] = lambda: None
 
     def wake_up(self) -> WakeUp:
         """Give a worker what wakes it."""
@@ -42,9 +43,16 @@ class Control:
         self._wake_ups.append(made)
         return made
 
+    def follow(self, on_stop: Callable[[], None]) -> None:
+        """Have this called when the workers are told to leave, or now if they were."""
+        self._on_stop = on_stop
+        if self.stopping:
+            on_stop()
+
     def stop(self) -> None:
         """Have the workers leave, each after the job at hand."""
         self.stopping = True
+        self._on_stop()
         self.wake()
 
     def hurry(self, seconds: float) -> None:

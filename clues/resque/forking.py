@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -23,6 +24,14 @@ TERMINATE = signal.SIGURG
 TIME_OUT = signal.SIGVTALRM
 """At these signals the child raises in its job; TERM itself may have come to the whole process group."""
 
+STOP = signal.SIGQUIT
+"""At this one the child knows that its worker is being stopped."""
+
+_STEERING = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT,
+    TERMINATE, TIME_OUT,
+)  # fmt: skip
+
 
 class ForkingThread(WorkerThread):
     """Takes a job, runs the before_fork hooks, and has a child perform it; then it commits what the child has noted.
@@ -30,7 +39,17 @@ class ForkingThread(WorkerThread):
     The child writes the parent's record on the scoreboard, so that its end, good or bad, is settled like any other.
     """
 
-    _in_child = False
+    def __init__(self, *args: Any, run_at_exit_hooks: bool = False, **options: Any) -> None:
+        """Prepare; nothing is written before `run`.
+
+        Args:
+            args: as for any worker.
+            run_at_exit_hooks: whether children run what was registered with `atexit`.
+            options: as for any worker.
+        """
+        super().__init__(*args, **options)
+        self._run_at_exit_hooks = run_at_exit_hooks
+        self._in_child = False
 
     def _work_on(self, job: Job) -> None:
         if self._in_child:
@@ -43,10 +62,13 @@ class ForkingThread(WorkerThread):
             self._fail_unforked(job, failure.describe(error))
             raise
         self._show(f"Forking at {int(self._clock())}")
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STEERING)  # what comes now is for us, not for the child
         child = os.fork()
         if child == 0:
             self._be_child(job)
         self._interruptible = parent = _InChild(child)
+        self._control.follow(parent.tell_to_stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STEERING)
         self._show(f"Forked {child} at {int(self._clock())}")
         _, status = os.waitpid(child, 0)
         parent.over()
@@ -59,15 +81,22 @@ class ForkingThread(WorkerThread):
         self._interruptible = inside = InMainThread()
         self._in_child = True
         die_with_parent()
-        signal.signal(TERMINATE, lambda _number, _frame: inside.raise_now(TermException))
-        signal.signal(TIME_OUT, lambda _number, _frame: inside.raise_now(JobTimeout))
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+        for number in _STEERING:
             signal.signal(number, signal.SIG_IGN)  # the parent decides
+        signal.signal(TERMINATE, lambda _number, _frame: self._terminate(inside))
+        signal.signal(TIME_OUT, lambda _number, _frame: inside.raise_now(JobTimeout))
+        signal.signal(STOP, lambda _number, _frame: self._control.stop())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STEERING)
         try:
             self._work_on(job)
         finally:
-            leave(0)
+            leave(0, run_at_exit_hooks=self._run_at_exit_hooks)
         raise AssertionError  # unreachable
+
+    def _terminate(self, inside: InMainThread) -> None:
+        """In the child: end the job, or do not begin it."""
+        self._control.cutting = True
+        inside.raise_now(TermException)
 
     def commit(self) -> None:
         """In the child, leave it to the parent."""
@@ -113,16 +142,24 @@ class _InChild:
         """The child is gone."""
         self._child = 0
 
+    def tell_to_stop(self) -> None:
+        """Have the child know."""
+        self._send(STOP)
+
     def throw(self, kind: type[Interrupt], serial: int) -> bool:
         """Send the child the signal at which it raises."""
         if not self._child or self.thrown or serial != self.serial:
             return False
         self.thrown = kind
-        os.kill(self._child, TIME_OUT if issubclass(kind, JobTimeout) else TERMINATE)
+        self._send(TIME_OUT if issubclass(kind, JobTimeout) else TERMINATE)
         return True
 
     def kill(self) -> bool:
         """Kill the child."""
-        if self._child:
-            os.kill(self._child, signal.SIGKILL)
+        self._send(signal.SIGKILL)
         return True
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._child:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(self._child, number)

@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -95,17 +96,18 @@ class WorkerProcess:
         self._options = options
         self._place = place
         self._queues = QueueList(options.queues)
-        jobs = options.jobs_per_fork if options.forks and not hooks.found.get("before_fork") else float("inf")
+        self._threaded = options.thread_count > 1
+        self._forks_each = options.forks and not self._threaded and bool(hooks.found.get("before_fork"))
+        jobs = options.jobs_per_fork if options.forks and not self._forks_each else float("inf")
         self._control = Control(jobs, on_last=lambda: place.notify("last"))
         self._control.paused = place.paused
-        self._threaded = options.thread_count > 1
         self._workers = [self._worker(thread) for thread in range(options.thread_count)]
         self._watcher = Watcher(
             self._workers,
             self._control,
             place.lifeline,
             term_timeout=options.term_timeout,
-            batches=options.batch_size > 1,
+            batches=options.batch_size > 1 and not self._forks_each,
             on_orphaned=self._orphaned,
         )
         self._crashed: BaseException | None = None
@@ -165,16 +167,18 @@ class WorkerProcess:
             self._control.stop()
 
     def _worker(self, thread: int) -> WorkerThread:
-        made: type[WorkerThread] = WorkerThread
+        made: Callable[..., WorkerThread] = WorkerThread
         interruptible: Interruptible = InThread() if self._threaded else InMainThread()
-        if hooks.found.get("before_fork") and not self._threaded and self._options.forks:
-            made = ForkingThread
+        pace = self._options.pace
+        if self._forks_each:
+            made = partial(ForkingThread, run_at_exit_hooks=self._options.run_at_exit_hooks)
+            pace = replace(pace, batch_size=1)  # a job's end is its child's
         return made(
             self._client,
             self._queues,
             worker_id(self._place.base_id, self._place.slot, thread),
             self._control,
-            pace=self._options.pace,
+            pace=pace,
             record=self._place.board.record(self._place.slot, thread),
             interruptible=interruptible,
             show=self._show_threads if self._threaded else self._show,
@@ -186,8 +190,8 @@ class WorkerProcess:
         """While it stands by it holds nothing, and leaves at once."""
         _handle(lambda _number, _frame: os._exit(0), signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
         _handle(self._pause, signal.SIGUSR2)
-        _handle(self._resume, signal.SIGCONT)
-        _handle(signal.SIG_IGN, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU)
+        _handle(self._resume, signal.SIGCONT, signal.SIGUSR1)
+        _handle(signal.SIG_IGN, signal.SIGTTIN, signal.SIGTTOU)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, CATCHABLE)
 
     def _handle(self) -> None:
@@ -204,10 +208,10 @@ class WorkerProcess:
             self._control.stop()
         elif options.term_child:
             self._watcher.cut(options.pre_shutdown_timeout)
+        elif options.forks:
+            self._watcher.end_jobs(Reason.SHUTDOWN)
         else:
             self._control.stop()
-            if options.forks:
-                self._die_if_busy(Reason.SHUTDOWN)
         self._control.hurry(options.pre_shutdown_timeout + options.term_timeout)
 
     def _kill(self, number: int, frame: FrameType | None) -> None:
@@ -215,11 +219,7 @@ class WorkerProcess:
         if self._options.term_child:
             self._watcher.kill_jobs()
         elif self._options.forks:
-            self._die_if_busy(Reason.KILLED)
-
-    def _die_if_busy(self, reason: Reason) -> None:
-        if any(worker.record.begun for worker in self._workers):
-            self._watcher.die(reason)
+            self._watcher.die_if_busy(Reason.KILLED)
 
     def _pause(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a handler's signature
         self._control.pause()

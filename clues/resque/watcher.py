@@ -68,6 +68,7 @@ class Watcher:
         self._wake_up = WakeUp()
         self._cut_at = math.inf
         self._kill = False
+        self._ending: Reason | None = None
         self._thrown: dict[int, _Thrown] = {}
         self._thread = threading.Thread(target=self._run, name="clues-watcher", daemon=True)
 
@@ -87,6 +88,19 @@ class Watcher:
         """Interrupt the jobs that run now."""
         self._kill = True
         self._wake_up.now()
+
+    def end_jobs(self, reason: Reason) -> None:
+        """Stop; end the jobs that run with their process, without asking them. Those not begun yet never are."""
+        self._control.stop()
+        self._control.cutting = True
+        self._ending = reason
+        self.die_if_busy(reason)
+        self._wake_up.now()
+
+    def die_if_busy(self, reason: Reason) -> None:
+        """End the jobs that run now with their process, without asking them."""
+        if any(worker.record.begun for worker in self._workers):
+            self.die(reason)
 
     # the thread
 
@@ -122,6 +136,8 @@ class Watcher:
         if now >= self._cut_at:
             self._control.cutting = True
         kill, self._kill = self._kill, False
+        if self._ending is not None:  # a child may have begun its job while we were told
+            self.die_if_busy(self._ending)
         for number, worker in enumerate(self._workers):
             if self._batches:
                 worker.tend()
@@ -129,7 +145,7 @@ class Watcher:
             if not worker.busy:
                 self._thrown.pop(number, None)
                 continue
-            if self._control.cutting:
+            if self._control.cutting and self._ending is None:
                 self._throw(number, worker, serial, TermException, Reason.SHUTDOWN)
             elif kill:
                 self._throw(number, worker, serial, TermException, Reason.KILLED)
