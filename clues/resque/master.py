@@ -81,6 +81,7 @@ class Master:
         self._ready: dict[str, Any] = {}
         self._opened = False
         self._paused = False
+        self._forked_paused: dict[int, bool] = {}
         self._left_over = self._mistaken = False
         self._stop_signal: signal.Signals | None = None
         self._next_tick = self._next_prune = self._next_memory = 0.0
@@ -242,6 +243,7 @@ class Master:
         workers = {str(pid): number for pid, number in self._crew.manned().items()}
         self._moulds.send(workers={"count": self._crew.count, "old": workers})
         self._moulds.send(fork={"slot": slot, "paused": self._paused})
+        self._forked_paused[slot] = self._paused
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + _TICK
@@ -320,6 +322,8 @@ class Master:
     def _heard_forked(self, mould: MouldProcess, told: dict[str, Any]) -> None:
         if told["role"] == "worker":
             self._crew.forked(told["pid"], told["slot"], mould.number, now=time.monotonic())
+            if told["pid"] and self._forked_paused.get(told["slot"]) != self._paused:  # changed meanwhile
+                kill(told["pid"], signal.SIGUSR2 if self._paused else signal.SIGCONT)
             self._write_status()
         else:
             errand = self._clerks.forked(mould.number, told["pid"])

@@ -140,6 +140,8 @@ class Mould:
             msg = f"no queues to work: set queues in {config}, or name them in --queues or QUEUES; * is all queues"
             raise NoQueueError(msg)
         QueueList(self._options.queues)
+        if hooks.found.get("before_fork") and self._options.thread_count > 1:
+            log.warning("before_fork hooks are not called: with THREAD_COUNT > 1 no process is forked for a job")
 
     # serving
 
