@@ -175,7 +175,7 @@ class WorkerThread:
             if found:
                 waker.disarm()
                 self._interval = self._shortest
-            elif self._pace.interval == 0 and not self._control.paused:
+            elif self._pace.interval == 0:
                 break
             elif not self._control.paused and waker.arm():
                 continue  # what was pushed before the waker was armed is found by one more look
@@ -187,7 +187,7 @@ class WorkerThread:
         if self.record.worked and not self._resting:
             self.record.worked = False
             worker_hooks.run_queue_empty()
-        self._interval = min(self._interval + self._pace.backoff, self._longest) if self._pace.most else self._interval
+        self._interval = min(self._interval + self._pace.backoff, self._longest)
         waker.wait(min(self._interval, _LONGEST_WAIT), self._wake_up.fileno())
         self._wake_up.drain()
 
@@ -291,6 +291,7 @@ class WorkerThread:
         problem: Exception | None,
     ) -> tuple[Failure | None, str | None] | None:
         """Run the job's code; gives its failure, and the reason if it did not fail by itself; None to give it back."""
+        before = self._interruptible.serial
         with self._lifecycle.performing(attempt, job.queue, job.item):
             _say(logging.INFO, "performing %s from %s", name, one_line(shown(job.queue)))
             try:
@@ -302,7 +303,8 @@ class WorkerThread:
                 with parent_only():
                     self._interruptible.run(lambda: job.perform(definition))
             except BaseException as error:  # noqa: BLE001 - anything a job raises fails it (resque worker.rb)
-                reason = self._reason()
+                # What an earlier job was interrupted by is no reason for one whose code never ran.
+                reason = self._reason() if self._interruptible.serial != before else None
                 if reason == "shutdown" and definition is not None and definition.requeue_on_shutdown:
                     return None
                 failure = job.fail(definition, error)
