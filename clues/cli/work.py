@@ -18,9 +18,9 @@ Examples:
 
 Resque's environment means what it means in Resque: QUEUES, QUEUE, INTERVAL, MIN_INTERVAL, MAX_INTERVAL,
 BACKOFF_INTERVAL, FORK_PER_JOB, TERM_CHILD, GRACEFUL_TERM, RESQUE_TERM_TIMEOUT, RESQUE_PRE_SHUTDOWN_TIMEOUT, PIDFILE,
-BACKGROUND, RUN_AT_EXIT_HOOKS, COUNT, VERBOSE or LOGGING, VVERBOSE, RESQUE_PROCLINE_PREFIX, REDIS_URL. Besides:
-WORKER_COUNT processes of THREAD_COUNT threads, replaced after JOBS_PER_FORK jobs (1, 1 and 1); BATCH_SIZE jobs taken at
-once (1); HEARTBEAT_INTERVAL_SECONDS (2), HEARTBEATS_BEFORE_DEAD (25).
+BACKGROUND, RUN_AT_EXIT_HOOKS, COUNT, FAILURE_BACKEND, VERBOSE or LOGGING, VVERBOSE, RESQUE_PROCLINE_PREFIX. Besides:
+REDIS_URL; WORKER_COUNT processes of THREAD_COUNT threads, replaced after JOBS_PER_FORK jobs (1, 1 and 1); BATCH_SIZE
+jobs taken at once (1); HEARTBEAT_INTERVAL_SECONDS (2), HEARTBEATS_BEFORE_DEAD (25).
 
 Signals: QUIT stops after the running jobs; TERM and INT stop now; USR1 kills the running jobs and goes on; USR2 takes
 no more jobs, CONT takes them again; TTIN and TTOU: one worker process more, or fewer; HUP: new code, gracefully."""

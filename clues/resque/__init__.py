@@ -99,7 +99,7 @@ def configure(
     redis: RedisLike = None,
     *,
     namespace: str = "resque",
-    failure_backends: Iterable[RedisBackend | FailureBackend] = ("redis",),
+    failure_backends: Iterable[RedisBackend | FailureBackend] | None = None,
     inline: bool = False,
 ) -> Resque:
     """Say where the process-wide client works; the arguments are those of `Resque`."""

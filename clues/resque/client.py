@@ -17,7 +17,7 @@ from clues.resque import registry as jobs
 from clues.resque.connect import RedisLike, connect, default_url
 from clues.resque.enqueueing import Call, JobLike, Receipt, call_again, call_of, checked_call, definition_of, stamped
 from clues.resque.failed import Failed
-from clues.resque.failure import FailureBackend, RedisBackend, checked_backends
+from clues.resque.failure import FailureBackend, RedisBackend, checked_backends, default_backends
 from clues.resque.inlining import perform_inline
 from clues.resque.keys import Keys
 from clues.resque.lease import Lease
@@ -44,7 +44,7 @@ class Resque:
         namespace: str = "resque",
         registry: Registry | None = None,
         lifecycle: Lifecycle | None = None,
-        failure_backends: Iterable[RedisBackend | FailureBackend] = ("redis",),
+        failure_backends: Iterable[RedisBackend | FailureBackend] | None = None,
         inline: bool = False,
     ) -> None:
         """Connect lazily, at the first command.
@@ -56,7 +56,7 @@ class Resque:
             registry: the jobs that may run; the process-wide one if left out.
             lifecycle: who is told what happens; the process-wide configuration's if left out.
             failure_backends: ``"redis"`` (the list ``failed``) or ``"redis_multi_queue"`` (a list for each queue), and
-                any objects with ``save(entry)``, all at once.
+                any objects with ``save(entry)``, all at once; None for ``FAILURE_BACKEND`` and at last ``"redis"``.
             inline: perform jobs at once in place of pushing them, for tests; no key is touched.
 
         Raises:
@@ -67,7 +67,9 @@ class Resque:
         self.store = Store(connect(default_url(os.environ) if redis is None else redis), Keys(namespace))
         self.registry = registry or jobs.default
         self.lifecycle = lifecycle or Lifecycle()
-        self.failure_backends = checked_backends(failure_backends)
+        self.failure_backends = checked_backends(
+            default_backends(os.environ) if failure_backends is None else failure_backends
+        )
         self._inline_always = inline
         self._inline_here: ContextVar[bool | None] = ContextVar("clues_resque_inline", default=None)
 

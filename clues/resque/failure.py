@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -111,6 +111,22 @@ def additional(hook_error: BaseException, original: BaseException, job: str) -> 
         f"Original error that caused job failure was {hook.exception}: {first.exception}: {first.message}"
     )
     return Failure("RuntimeError", message, first.backtrace)
+
+
+def default_backends(environ: Mapping[str, str]) -> tuple[RedisBackend, ...]:
+    """What FAILURE_BACKEND says, as in Resque.
+
+    Raises:
+        ConfigError: it says something else.
+    """
+    match environ.get("FAILURE_BACKEND") or "redis":
+        case "redis":
+            return ("redis",)
+        case "redis_multi_queue":
+            return ("redis_multi_queue",)
+        case other:
+            msg = f"FAILURE_BACKEND must be redis or redis_multi_queue, not {other!r}"
+            raise ConfigError(msg)
 
 
 def checked_backends(

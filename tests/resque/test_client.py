@@ -729,3 +729,15 @@ def test_what_is_no_call_is_refused(redis_url: str, redis: Any, call: Any) -> No
     with pytest.raises(ConfigError, match=r"\(job, \*args\) tuples"):
         Resque(redis_url).enqueue_many([("Fine", 1), call], queue="q")
     assert redis.keys("*") == []
+
+
+def test_the_failure_backend_of_the_environment(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAILURE_BACKEND counts where the program says nothing, as in Resque."""
+    monkeypatch.setenv("FAILURE_BACKEND", "redis_multi_queue")
+    assert Resque(redis_url).failure_backends == ("redis_multi_queue",)
+    assert Resque(redis_url, failure_backends=["redis"]).failure_backends == ("redis",)
+    monkeypatch.setenv("FAILURE_BACKEND", "")
+    assert Resque(redis_url).failure_backends == ("redis",)
+    monkeypatch.setenv("FAILURE_BACKEND", "Redis")
+    with pytest.raises(ConfigError, match="FAILURE_BACKEND must be redis or redis_multi_queue, not 'Redis'"):
+        Resque(redis_url)
