@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clues.errors import ConfigError
+from clues.resque import Resque
 from clues.resque.options import Options
 from tests.tree.trees import JOBS, tree
 from tests.waiting import wait_for
@@ -145,7 +149,108 @@ def test_mistakes_are_named(name: str, value: str) -> None:
         Options.from_environment({name: value})
 
 
-def test_intervals() -> None:
-    """MIN_INTERVAL, MAX_INTERVAL and BACKOFF_INTERVAL make the wait grow with each empty look."""
-    pace = Options.from_environment({"INTERVAL": "9", "MIN_INTERVAL": "1", "MAX_INTERVAL": "3"}).pace
-    assert (pace.interval, pace.least, pace.most, pace.backoff) == (9.0, 1.0, 3.0, 0.1)
+@pytest.fixture
+def polling_url(redis: Any, redis_url: str) -> Iterator[str]:
+    """The URL for a user whom Redis does not tell of pushes, so that workers have to look."""
+    redis.execute_command("ACL", "SETUSER", "poller", "on", ">secret", "~*", "&*", "+@all", "-client")
+    yield redis_url.replace("redis://", "redis://poller:secret@")
+    redis.execute_command("ACL", "DELUSER", "poller")
+
+
+def test_intervals(tmp_path: Path, polling_url: str) -> None:
+    """After a job the wait is MIN_INTERVAL; each look that finds nothing adds BACKOFF_INTERVAL, up to MAX_INTERVAL."""
+    slow = {"INTERVAL": "600", "MIN_INTERVAL": "0.01", "MAX_INTERVAL": "600", "BACKOFF_INTERVAL": "600"}
+    quick = {"INTERVAL": "600", "MAX_INTERVAL": "0.05", "JOBS_PER_FORK": "0"}
+    with (
+        tree(tmp_path / "slow", polling_url, command=("work", "--app", "jobs", "--queues", "r"), **slow) as sleeping,
+        tree(tmp_path / "quick", polling_url, **quick) as made,
+    ):
+        sleeping.wait_for_log("looking at the queues at least every 600 s instead")
+        sleeping.client.store.push("r", b'{"class":"Sleep","args":[0,"r"]}')
+        for number in range(1, 11):
+            made.enqueue("Sleep", 0, "a")
+            made.wait_for_note("ended a", number)
+        assert sleeping.notes() == []
+        assert (made.end(), sleeping.end()) == (0, 0)
+        assert sleeping.client.size("r") == 1
+
+
+def test_min_interval(tmp_path: Path, polling_url: str) -> None:
+    """A worker that has worked looks again soon, however long it waits otherwise."""
+    environ = {"INTERVAL": "600", "MIN_INTERVAL": "0.05", "BACKOFF_INTERVAL": "0", "JOBS_PER_FORK": "0"}
+    with tree(tmp_path / "app", polling_url, **environ) as made:
+        for number in range(1, 4):
+            made.enqueue("Sleep", 0, "a")
+            made.wait_for_note("ended a", number)
+        assert made.end() == 0
+
+
+def test_interval_0_ends_when_paused(tmp_path: Path, redis_url: str) -> None:
+    """Paused is as good as empty; the jobs stay."""
+    client = Resque(redis_url)
+    client.store.push("q", b'{"class":"Sleep","args":[0,"a"]}')
+    client.pause()
+    with tree(tmp_path / "app", redis_url, ready=over, INTERVAL="0") as made:
+        assert made.program.wait(60) == 0
+        assert (made.notes(), client.size("q")) == ([], 1)
+
+
+def test_set_means_present(tmp_path: Path, redis_url: str) -> None:
+    """An empty TERM_CHILD is set, as is one of 0."""
+    for number, value in enumerate(("", "0"), start=1):
+        with tree(tmp_path / f"app{number}", redis_url, TERM_CHILD=value) as made:
+            made.enqueue("Sleep", 60, "a")
+            made.wait_for_note("begun a")
+            assert made.end(signal.SIGTERM) == 0
+            assert made.failures() == [("Resque::TermException", "SIGTERM")] * number
+
+
+def test_timeouts_need_term_child(tmp_path: Path, redis_url: str) -> None:
+    """Without it, nobody waits for RESQUE_PRE_SHUTDOWN_TIMEOUT and RESQUE_TERM_TIMEOUT."""
+    environ = {"RESQUE_PRE_SHUTDOWN_TIMEOUT": "600", "RESQUE_TERM_TIMEOUT": "600"}
+    with tree(tmp_path / "app", redis_url, **environ) as made:
+        made.enqueue("Sleep", 600, "a")
+        made.wait_for_note("begun a")
+        assert made.end(signal.SIGTERM) == 0
+        assert [exception for exception, _ in made.failures()] == ["Resque::DirtyExit"]
+
+
+def test_failure_backend(tmp_path: Path, redis_url: str, redis: Any) -> None:
+    """f5: redis_multi_queue keeps the failures of each queue in a list of its own, those of dead processes too."""
+    with tree(tmp_path / "app", redis_url, FAILURE_BACKEND="redis_multi_queue") as made:
+        made.enqueue("Unknown")
+        made.enqueue("Exit", 3)
+        wait_for(lambda: redis.llen("resque:q_failed") == 2)
+        assert redis.smembers("resque:failed_queues") == {b"q_failed"}
+        assert not redis.exists("resque:failed")
+        assert made.end() == 0
+    with tree(tmp_path / "other", redis_url, ready=over, FAILURE_BACKEND="mysql") as made:
+        assert made.program.wait(60) == 2
+        assert "FAILURE_BACKEND must be redis or redis_multi_queue, not 'mysql'" in made.log()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("VERBOSE", r"^\*\*\* done Noop$"),
+        ("LOGGING", r"^\*\*\* done Noop$"),
+        ("VVERBOSE", r"^\*\* \[\d\d:\d\d:\d\d \d{4}-\d\d-\d\d\] \d+: done Noop$"),
+    ],
+    ids=["VERBOSE", "LOGGING", "VVERBOSE"],
+)
+def test_logging(tmp_path: Path, redis_url: str, name: str, line: str) -> None:
+    """Set means present, here too."""
+    Resque(redis_url).store.push("q", b'{"class":"Noop","args":[]}')
+    environ = {name: "", "INTERVAL": "0"}
+    with tree(tmp_path / "app", redis_url, ready=over, without=("VVERBOSE",), **environ) as made:
+        assert made.program.wait(60) == 0
+        assert re.search(line, made.log(), re.MULTILINE)
+
+
+def test_no_logging(tmp_path: Path, redis_url: str) -> None:
+    """Nothing is logged but what is wrong."""
+    client = Resque(redis_url)
+    client.store.push("q", b'{"class":"Noop","args":[]}')
+    with tree(tmp_path / "quiet", redis_url, ready=over, without=("VVERBOSE",), INTERVAL="0") as made:
+        assert made.program.wait(60) == 0
+        assert (made.log(), client.stat("processed")) == ("", 1)

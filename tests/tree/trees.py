@@ -180,6 +180,7 @@ def tree(
     jobs: Any = JOBS,
     command: Any = ("work", "--app", "jobs", "--queues", "q"),
     ready: Any = None,
+    without: Any = (),
     **environ: str,
 ) -> Iterator[Tree]:
     """A tree whose first workers are at work; nothing of it is left at the block's end.
@@ -190,17 +191,19 @@ def tree(
         jobs: the application's text.
         command: what to run; ``clues`` stands before it.
         ready: takes the tree, tells whether it is at work.
+        without: environment variables that it is not to have, but for those in `environ`.
         environ: environment variables.
     """
     folder.mkdir(exist_ok=True)
     (folder / "jobs.py").write_text(jobs)
     inherited = {name: value for name, value in os.environ.items() if name not in _OWN}
-    given = {"REDIS_URL": url, "CLUES_RUN_DIR": str(folder / "run"), "VVERBOSE": "1", "INTERVAL": "60", **environ}
+    usual = {"REDIS_URL": url, "CLUES_RUN_DIR": str(folder / "run"), "VVERBOSE": "1", "INTERVAL": "60"}
+    given = {name: value for name, value in {**inherited, **usual}.items() if name not in without}
     with (folder / "log").open("ab") as log:
         program = subprocess.Popen(
             [sys.executable, "-m", "clues", *command],
             cwd=folder,
-            env={**inherited, **given},
+            env={**given, **environ},
             stdout=log,
             stderr=log,
             start_new_session=True,
