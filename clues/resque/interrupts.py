@@ -38,7 +38,7 @@ class Interruptible(Protocol):
         """What was raised in this run, or the last one."""
 
     def throw(self, kind: type[Interrupt], serial: int) -> bool:
-        """Raise this in the code that runs, if it is still that run; gives whether it is, and nothing was thrown yet."""
+        """Raise this in the code that runs, if it is still that run; gives whether it is, with nothing thrown yet."""
 
     def kill(self) -> bool:
         """End the code at once, if it runs in a process of its own; gives whether it does."""

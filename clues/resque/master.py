@@ -104,6 +104,7 @@ class Master:
         """
         adopt_grandchildren()
         before = {number: signal.signal(number, self._note) for number in _HANDLED}
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)  # whoever has started us may have blocked some
         os.set_blocking(self._notices[0], False)
         try:
             self._show("Starting")

@@ -77,7 +77,7 @@ def test_newer_code_need_not_wait(tmp_path: Path, redis_url: str) -> None:
         for _ in range(3):
             turns = made.log().count("its workers take over")
             made.send(signal.SIGHUP)
-            wait_for(lambda turns=turns: made.log().count("its workers take over") > turns)
+            made.wait_for_log("its workers take over", turns + 1)
         assert made.notes() == ["begun a"]
         wait_for(lambda: len(made.find(": Mould")) <= 3, "the end of the moulds that nobody needs")
         (made.folder / "end a").touch()
