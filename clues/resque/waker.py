@@ -145,7 +145,7 @@ class Waker:
 
     def _give_up(self, what: str, error: Exception) -> None:
         self.close()
-        if self._clock() < self._made_at + self._interval:
+        if not self._refused and self._clock() < self._made_at + self._interval:
             self._not_before = self._clock() + min(self._interval, _LONGEST_HOLD)
         if not self._told:
             self._told = True
