@@ -218,6 +218,10 @@ class Crew:
             self._back_off(slot, now)
         return hand
 
+    def pause(self, slot: int, now: float) -> float:
+        """Seconds until a process may be forked for a slot again."""
+        return max(self.slots[slot].not_before - now, 0.0)
+
     @staticmethod
     def _back_off(slot: Slot, now: float) -> None:
         slot.not_before = now + min(_FIRST_BACKOFF * 2.0 ** min(slot.failures, 20), _LONGEST_BACKOFF)

@@ -380,7 +380,9 @@ class Master:
         self._crew.ended(pid, status, settled=settled, worked=worked, now=now)
         if status:
             code = os.waitstatus_to_exitcode(status)
-            log.warning("worker process %d of slot %d died, status %d", pid, hand.slot, code)
+            pause = self._crew.pause(hand.slot, now)
+            then = f"; another one in {pause:.1f} s" if pause else ""
+            log.warning("worker process %d of slot %d died, status %d%s", pid, hand.slot, code, then)
         self._write_status()
 
     def _clerk_ended(self, errand: Errand, status: int, now: float) -> None:

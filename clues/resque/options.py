@@ -30,7 +30,8 @@ class Options:
         queues: names and patterns in order of priority.
         worker_count: worker processes (WORKER_COUNT, or Resque's COUNT).
         thread_count: threads of each (THREAD_COUNT).
-        jobs_per_fork: jobs after which a process is replaced (JOBS_PER_FORK); 0 for never (FORK_PER_JOB=false).
+        jobs_per_fork: jobs after which a process is replaced (JOBS_PER_FORK), at least one for each of its threads; 0
+            for never (FORK_PER_JOB=false).
         batch_size: the most jobs to take at once (BATCH_SIZE).
         interval: seconds, the longest wait between two looks at the queues; 0 ends when they are empty (INTERVAL).
         min_interval: seconds, the wait after a job (MIN_INTERVAL).

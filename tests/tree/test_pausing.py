@@ -1,1 +1,0 @@
-"""Being written, with docs/signals.md and examples/heroku."""
