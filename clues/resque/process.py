@@ -99,8 +99,9 @@ class WorkerProcess:
         self._queues = QueueList(options.queues)
         self._threaded = options.thread_count > 1
         self._forks_each = options.forks and not self._threaded and bool(hooks.found.get("before_fork"))
-        jobs = max(options.jobs_per_fork, options.thread_count)  # each thread gets one, at least
-        jobs = jobs if options.forks and not self._forks_each else math.inf
+        jobs = math.inf
+        if options.forks and not self._forks_each:
+            jobs = max(options.jobs_per_fork, options.thread_count)  # each thread gets one, at least
         self._control = Control(jobs, on_last=lambda: place.notify("last"))
         self._control.paused = place.paused
         self._workers = [self._worker(thread) for thread in range(options.thread_count)]

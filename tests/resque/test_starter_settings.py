@@ -179,5 +179,7 @@ def test_names_of_ones_own(read: Read, text: str) -> None:
 def test_all_settings_are_documented() -> None:
     """Each stands in the table of docs/starter.md."""
     documents = (Path(__file__).parents[2] / "docs/starter.md").read_text()
-    named = {word for line in documents.splitlines() if line.startswith("| `") for word in line.split("|")[1].split("`")}
+    named = {
+        word for line in documents.splitlines() if line.startswith("| `") for word in line.split("|")[1].split("`")
+    }
     assert named >= set(SETTINGS)

@@ -1,4 +1,4 @@
-"""Two trees of one name, as containers give: process 1 of the same host name. The second is not let in while one lives."""
+"""Two trees of one name, as containers give (process 1 of one host name): none is let in while the other lives."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_other_lives(tmp_path: Path, redis: Redis, program: subprocess.Popen
     redis.set(f"resque:worker:{name.rpartition(':')[0]}:heartbeat", "another", px=2000)
     (tmp_path / "go").touch()
     log = tmp_path / "log"
-    wait_for(lambda: "waiting up to" in log.read_text() or program.poll() is not None, log.read_text)
+    wait_for(lambda: "waiting up to" in log.read_text() or program.poll() is not None)
     while program.poll() is None:
         redis.set(f"resque:worker:{name.rpartition(':')[0]}:heartbeat", "another", px=2000)
         wait_for(lambda: program.poll() is not None or _runs_out(redis, name))
@@ -74,5 +74,5 @@ def test_the_other_is_dead(tmp_path: Path, redis: Redis, program: subprocess.Pop
 
 
 def _runs_out(redis: Redis, name: str) -> bool:
-    left: int = redis.pttl(f"resque:worker:{name.rpartition(':')[0]}:heartbeat")  # type: ignore[assignment]
+    left: int = redis.pttl(f"resque:worker:{name.rpartition(':')[0]}:heartbeat")
     return left < 1000
