@@ -20,19 +20,20 @@ class Control:
         patience_until: when to stop waiting for Redis, on the monotonic clock.
     """
 
-    def __init__(self, jobs: float = math.inf, on_last: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, jobs: float = math.inf, on_ending: Callable[[], None] = lambda: None) -> None:
         """Allow this many jobs in all.
 
         Args:
             jobs: how many.
-            on_last: called once, when the last of them has been claimed.
+            on_ending: called once, when the last of them were taken but for a tenth: time to make a successor ready.
         """
         self.stopping = False
         self.paused = False
         self.cutting = False
         self.patience_until = math.inf
         self._left = jobs
-        self._on_last = on_last
+        self._few = 0 if math.isinf(jobs) else jobs // 10
+        self._on_ending = on_ending
         self._lock = threading.Lock()
         self._wake_ups: list[WakeUp] = []
         self._on_stop: Callable[[], None] = lambda: None
@@ -83,17 +84,17 @@ class Control:
             return granted
 
     def unclaim(self, unused: int) -> None:
-        """Give back the leave for jobs that were not taken, and see whether the last one was.
+        """Give back the leave for jobs that were not taken, and see how many are left.
 
         It is less than nothing where a lost reply had taken more jobs than the next attempt had leave for.
         """
         with self._lock:
             self._left += unused
-            last, on_last = self.used_up, self._on_last
-            if last:
-                self._on_last = lambda: None
-        if last:
-            on_last()
+            ending, on_ending = self._left <= self._few, self._on_ending
+            if ending:
+                self._on_ending = lambda: None
+        if ending:
+            on_ending()
 
     @property
     def used_up(self) -> bool:

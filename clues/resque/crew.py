@@ -19,7 +19,7 @@ class Hand:
         mould: the number of the mould that forked it; -1 while nobody has told.
         ready: whether it has told that it could work.
         working: whether it works the slot; else it stands by.
-        last: whether it has begun its last job.
+        ending: whether it has few jobs left, or none.
         told: whether it was told to leave after its job.
     """
 
@@ -28,7 +28,7 @@ class Hand:
     mould: int
     ready: bool = False
     working: bool = False
-    last: bool = False
+    ending: bool = False
     told: bool = False
 
     @property
@@ -177,7 +177,7 @@ class Crew:
             hand.mould = mould
 
     def noticed(self, what: str, slot: int, pid: int) -> None:
-        """A process has told how it is: ``ready``, ``working``, ``last``, ``empty``."""
+        """A process has told how it is: ``ready``, ``working``, ``ending``, ``empty``."""
         place = self.slots.get(slot)
         hand = next((hand for hand in place.hands if hand.pid == pid), None) if place else None
         if place is None:
@@ -190,7 +190,7 @@ class Crew:
             place.hands.append(hand)
         hand.ready = True
         hand.working = hand.working or what != "ready"
-        hand.last = hand.last or what == "last"
+        hand.ending = hand.ending or what == "ending"
 
     def ended(self, pid: int, status: int, *, settled: bool, worked: bool, now: float) -> Hand | None:
         """A process has ended.
@@ -285,7 +285,7 @@ class Crew:
             standing_by.told = True
             yield Quit(standing_by.pid)
             return
-        wanted = working is None or working.last or working.told or renew
+        wanted = working is None or working.ending or working.told or renew
         if wanted and standing_by is None and not slot.forking:
             if slot.unsettled is None and slot.not_before <= now:
                 slot.forking = self.mould

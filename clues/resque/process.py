@@ -102,7 +102,7 @@ class WorkerProcess:
         jobs = math.inf
         if options.forks and not self._forks_each:
             jobs = max(options.jobs_per_fork, options.thread_count)  # each thread gets one, at least
-        self._control = Control(jobs, on_last=lambda: place.notify("last"))
+        self._control = Control(jobs, on_ending=lambda: place.notify("ending"))
         self._control.paused = place.paused
         self._workers = [self._worker(thread) for thread in range(options.thread_count)]
         self._watcher = Watcher(

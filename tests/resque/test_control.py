@@ -50,8 +50,8 @@ def test_pausing_and_resuming() -> None:
 
 
 def test_without_a_limit() -> None:
-    """As many as are asked for, for ever; nothing is ever the last."""
-    control = Control(on_last=lambda: pytest.fail("there is no last one"))
+    """As many as are asked for, for ever; no end comes near."""
+    control = Control(on_ending=lambda: pytest.fail("there is no end"))
     for _ in range(3):
         assert control.claim(1000) == 1000
         control.unclaim(0)
@@ -61,7 +61,7 @@ def test_without_a_limit() -> None:
 def test_a_limit() -> None:
     """Leave for what was not taken comes back; the last one taken is told, once."""
     lasts: list[int] = []
-    control = Control(5, on_last=lambda: lasts.append(1))
+    control = Control(5, on_ending=lambda: lasts.append(1))
     assert control.claim(3) == 3
     control.unclaim(3)
     assert control.claim(3) == 3
@@ -75,10 +75,22 @@ def test_a_limit() -> None:
         assert lasts == [1]
 
 
+def test_the_end_comes_near() -> None:
+    """It is told when a tenth is left, so that a successor is ready in time."""
+    told: list[int] = []
+    control = Control(100, on_ending=lambda: told.append(1))
+    control.claim(89)
+    control.unclaim(0)
+    assert not told
+    control.claim(1)
+    control.unclaim(0)
+    assert (told, control.used_up) == ([1], False)
+
+
 def test_more_than_was_claimed() -> None:
     """An attempt to take whose reply was lost may have taken more than the next one has leave for."""
     lasts: list[int] = []
-    control = Control(2, on_last=lambda: lasts.append(1))
+    control = Control(2, on_ending=lambda: lasts.append(1))
     assert control.claim(1) == 1
     control.unclaim(1 - 5)
     assert (control.used_up, control.claim(1), lasts) == (True, 0, [1])
@@ -87,7 +99,7 @@ def test_more_than_was_claimed() -> None:
 def test_many_threads() -> None:
     """Share the leave: together they take just as many as there are."""
     lasts: list[int] = []
-    control = Control(10_000, on_last=lambda: lasts.append(1))
+    control = Control(10_000, on_ending=lambda: lasts.append(1))
     taken: list[int] = []
     start = threading.Barrier(8)
 

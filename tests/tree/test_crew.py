@@ -67,10 +67,10 @@ def test_each_slot_gets_one_process() -> None:
 
 
 def test_a_successor_ahead_of_need() -> None:
-    """Is forked when a process begins its last job, and works when that one is gone."""
+    """Is forked when a process has few jobs left, and works when that one is gone."""
     ship = Ship()
     (pid,) = ship.manned()
-    ship.crew.noticed("last", 0, pid)
+    ship.crew.noticed("ending", 0, pid)
     assert ship.actions() == [Fork(0)]
     successor = ship.forks()
     assert ship.actions() == []
@@ -279,7 +279,7 @@ def test_new_code_while_a_successor_stands_by() -> None:
     """That one has the old code, and goes first; the one that works is told only when there is one with the new."""
     ship = Ship()
     (pid,) = ship.manned()
-    ship.crew.noticed("last", 0, pid)
+    ship.crew.noticed("ending", 0, pid)
     ship.actions()
     old = ship.forks()
     ship.crew.mould = 2
