@@ -160,3 +160,19 @@ class WorkerIdError(CluesError):
 
 class MouldError(CluesError):
     """The process that loads the application could not start."""
+
+
+class JournalFullError(CluesError, OSError):
+    """The journal has reached its size."""
+
+    def __init__(self, folder: str, most: int) -> None:
+        """Say which, and what helps.
+
+        Args:
+            folder: the spool folder.
+            most: its size in bytes.
+        """
+        super().__init__(
+            f"the journal in {folder} holds {most} bytes already; is its shipper running, and are its back ends up? "
+            "Events are dropped until there is room; clues doctor says how far each back end is"
+        )

@@ -90,7 +90,7 @@ SHIPPING = ("spool", "events", "sample", "flush_timeout")
 
 
 def shipping_options(query: dict[str, str]) -> dict[str, Any]:
-    """Take what a URL's query says of shipping out of it: ``?spool=/var/spool/clues&events=failed,enqueued&sample=0.1``.
+    """Take what a URL's query says of shipping: ``?spool=/var/spool/clues&events=failed,enqueued&sample=0.1``.
 
     Args:
         query: the query's parameters; those that are used are removed.

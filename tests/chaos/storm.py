@@ -230,8 +230,8 @@ def _batches(client: Resque) -> bool:
 def rage(
     made: Tree, client: Resque, chance: random.Random, *, every: float = 0.2, also: Callable[[], None] = lambda: None
 ) -> None:
-    """Kill one process after another until all jobs are done; restart the tree when its master is dead."""
-    patience = time.monotonic() + 150
+    """Kill one process after another until all jobs are taken; restart the tree when its master is dead."""
+    patience = time.monotonic() + max(150.0, client.size("storm") / 8)
     while time.monotonic() < patience:
         made.supervise()
         time.sleep(every)

@@ -294,7 +294,7 @@ def test_a_full_journal(client: Resque, redis: Redis, jobs: Jobs, monkeypatch: p
 def test_a_limit_of_jobs(client: Resque, redis: Redis, jobs: Jobs, size: int) -> None:
     """It ends after as many, and takes no more of a batch than that; the last one taken is told before it runs."""
     lasts: list[int] = []
-    control = Control(3, on_last=lambda: lasts.append(len(jobs.done)))
+    control = Control(3, on_ending=lambda: lasts.append(len(jobs.done)))
     jobs.enqueue(*range(5))
     worker = thread(client, control, pace=Pace(60, batch_size=size))
     worker.run()

@@ -1,0 +1,225 @@
+"""The journal: where events wait for the shipper, on disk, so that no job waits for a network.
+
+A writer appends to the newest segment, with one write a line, and begins another when it is full. It holds a shared lock
+on the segment that it writes; a segment whose lock the shipper gets alone has no writer any more, and ends there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from clues.errors import ConfigError, JournalFullError
+from clues.event import Event
+from clues.forklock import ForkLock
+from clues.publishers.spool import Segment, Spool
+
+Sync = Literal["never", "second", "always"]
+Drop = Literal["newest", "oldest"]
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+"""A segment's size, from which on another is begun."""
+SPOOL_BYTES = 1024 * 1024 * 1024
+"""The size of all segments, from which on events are dropped."""
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+_MODE = 0o600
+_LOOK_AGAIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalOptions:
+    """How a journal keeps events.
+
+    Attributes:
+        max_bytes: the most bytes of all segments; beyond it events are dropped and counted.
+        drop: which: ``newest``, those that come, or ``oldest``, whole segments from the front.
+        sync: when lines are forced to the disk: ``never`` (a crash of the machine loses what the system had not yet
+            written, seconds mostly; a killed process loses nothing), ``second`` (at most one a second; loses about
+            that), ``always`` (each line; milliseconds of each event's caller).
+        segment_bytes: the size of a segment.
+    """
+
+    max_bytes: int = SPOOL_BYTES
+    drop: Drop = "newest"
+    sync: Sync = "never"
+    segment_bytes: int = SEGMENT_BYTES
+
+    def __post_init__(self) -> None:
+        """Check them.
+
+        Raises:
+            ConfigError: one is mistaken.
+        """
+        if not 0 < self.segment_bytes <= self.max_bytes:
+            msg = f"a segment's {self.segment_bytes} bytes must fit into the spool's {self.max_bytes}"
+            raise ConfigError(msg)
+        for name, given, known in (("drop", self.drop, get_args(Drop)), ("sync", self.sync, get_args(Sync))):
+            if given not in known:
+                msg = f"{name} must be {' or '.join(known)}, not {given!r}"
+                raise ConfigError(msg)
+
+
+class Journal:
+    """Appends lines to the segments of a spool. Any number of processes and threads may, at once."""
+
+    def __init__(
+        self, folder: Path, options: JournalOptions | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Make the folder where it is missing.
+
+        Args:
+            folder: the spool's.
+            options: how to keep events.
+            clock: seconds, monotonic.
+
+        Raises:
+            ConfigError: the folder can't be written.
+        """
+        self.spool = Spool(folder)
+        self.options = options or JournalOptions()
+        self._clock = clock
+        self._using = ForkLock()
+        self._fd = -1
+        self._number = 0
+        self._doubtful = False
+        self._full_until = 0.0
+        self._synced = 0.0
+        self.spool.make()
+        _all.add(self)
+
+    def append(self, event: Event) -> None:
+        """Write an event's standard line.
+
+        Raises:
+            JournalFullError: the spool is full; the event is dropped, and counted.
+            OSError: the line could not be written whole.
+        """
+        line = event.line + b"\n"
+        with self._using.lock:
+            if self._fd < 0:
+                self._open(self._newest())
+            if self._full_until:
+                self._look_for_room(len(line))
+            self._write(line)
+            if os.lseek(self._fd, 0, os.SEEK_CUR) >= self.options.segment_bytes:
+                self._roll()
+
+    def close(self) -> None:
+        """Let go of the segment; a later event opens the newest again."""
+        with self._using.lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+            self._fd = -1
+
+    def _write(self, line: bytes) -> None:
+        if self._doubtful:  # a torn line may stand before: it gets its end
+            line = b"\n" + line
+        self._doubtful = True  # until it is known that all was written
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                self.spool.count_dropped(1, len(line))
+            raise
+        if written < len(line):
+            self.spool.count_dropped(1, len(line))
+            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(self.spool.folder))
+        self._doubtful = False
+        if self.options.sync != "never":
+            self._sync()
+
+    def _sync(self) -> None:
+        now = self._clock()
+        if self.options.sync == "always" or now >= self._synced + 1.0:
+            os.fdatasync(self._fd)
+            self._synced = now
+
+    # segments
+
+    def _newest(self) -> Segment:
+        segments = self.spool.segments()
+        return segments[-1] if segments else self.spool.segment(1)
+
+    def _open(self, segment: Segment) -> None:
+        """Open a segment, or a later one if it is gone by the time that its lock is ours."""
+        while True:
+            fd = os.open(segment.path, _FLAGS, _MODE)
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            if os.fstat(fd).st_nlink:
+                break
+            os.close(fd)  # the shipper was done with it just now
+            segment = self.spool.segment(segment.number + 1)
+        self._fd, self._number = fd, segment.number
+
+    def _roll(self) -> None:
+        """Go on to the next segment, if there is room for one."""
+        if not self._has_room():
+            self._full_until = self._clock() + _LOOK_AGAIN
+            return
+        following = max(self._number + 1, self._newest().number)
+        self.close()
+        self._open(self.spool.segment(following))
+        self._full_until = 0.0
+
+    def _has_room(self) -> bool:
+        size = self.spool.size()
+        if size <= self.options.max_bytes - self.options.segment_bytes:
+            return True
+        return self.options.drop == "oldest" and self._drop_oldest(size)
+
+    def _look_for_room(self, size: int) -> None:
+        """The spool was full: look again now and then; an event that comes meanwhile is dropped."""
+        if self._clock() >= self._full_until:
+            self._roll()
+        if self._full_until:
+            self.spool.count_dropped(1, size)
+            raise JournalFullError(str(self.spool.folder), self.options.max_bytes)
+
+    def _drop_oldest(self, size: int) -> bool:
+        """Remove segments from the front, but for ours, until there is room for another."""
+        for segment in self.spool.segments():
+            if segment.number >= self._number:
+                break
+            dropped, lines = segment.size, _count_lines(segment.path)
+            with contextlib.suppress(FileNotFoundError):
+                segment.path.unlink()
+                self.spool.count_dropped(lines, dropped)
+            size -= dropped
+            if size <= self.options.max_bytes - self.options.segment_bytes:
+                return True
+        return False
+
+    def _forget_parents(self) -> None:
+        """In a forked child: what the parent has open keeps its segment from ending."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+        self._doubtful = False
+
+
+def _count_lines(path: Path) -> int:
+    count = 0
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        while chunk := file.read(1024 * 1024):
+            count += chunk.count(b"\n")
+    return count
+
+
+_all: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for journal in list(_all):
+        journal._forget_parents()  # noqa: SLF001 - the child's side of the class
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,269 @@
+"""The folder between the jobs and the shipper: segments of lines, how far each destination is, what it refused.
+
+::
+
+    00000000000000000042.jsonl   segments: standard lines, appended by any number of processes, oldest first
+    destinations/<name>.json     how far a destination is in each segment, and what it counts
+    dead/<name>.jsonl            what it refused for good, with its reason
+    counts                       what the writers had to drop
+    shipper.lock                 held by the process that ships
+
+Local file systems only: neither appending nor locks can be trusted over NFS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import struct
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clues.errors import ConfigError
+
+SUFFIX = ".jsonl"
+_SEGMENT = re.compile(r"(\d{20})\.jsonl")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_COUNTS = struct.Struct("@QQ")
+
+
+def spool_folder(given: str | os.PathLike[str] | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder that was given, else CLUES_SPOOL, else one of the user's own."""
+    named = os.fspath(given) if given else environ.get("CLUES_SPOOL", "").strip()
+    if named:
+        return Path(named).expanduser().absolute()
+    state = environ.get("XDG_STATE_HOME", "").strip()
+    if state:
+        return Path(state) / "clues" / "spool"
+    home = environ.get("HOME", "").strip()
+    if home and os.access(home, os.W_OK):
+        return Path(home) / ".local" / "state" / "clues" / "spool"
+    return Path(tempfile.gettempdir()) / f"clues-{os.getuid()}" / "spool"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of lines.
+
+    Attributes:
+        number: later segments have greater ones.
+        path: where it is.
+    """
+
+    number: int
+    path: Path
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes; 0 if it is gone."""
+        with contextlib.suppress(OSError):
+            return self.path.stat().st_size
+        return 0
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """How far a destination is, and what it counts.
+
+    Attributes:
+        name: the destination's.
+        positions: by a segment's number, how many bytes of it are delivered, or have been left out.
+        delivered: events.
+        retried: events that were sent again.
+        dead_lettered: events that it refused.
+        left_out: events that it does not want.
+        state: the destination's own.
+    """
+
+    name: str
+    positions: dict[int, int] = field(default_factory=dict)
+    delivered: int = 0
+    retried: int = 0
+    dead_lettered: int = 0
+    left_out: int = 0
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class Spool:
+    """A spool folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name a folder; nothing is made yet."""
+        self.folder = folder
+
+    def make(self) -> None:
+        """Make the folder, and see that it can be written.
+
+        Raises:
+            ConfigError: it can't.
+        """
+        try:
+            for part in (self.folder, self._destinations, self._dead):
+                part.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            fd, name = tempfile.mkstemp(dir=self.folder, prefix=".try")
+            os.close(fd)
+            Path(name).unlink()
+            with self._opened_counts():
+                pass
+        except OSError as error:
+            msg = (
+                f"the spool folder {self.folder} can't be written: {error.strerror or error}; "
+                "make it, or name another by spool= or CLUES_SPOOL"
+            )
+            raise ConfigError(msg) from error
+
+    # segments
+
+    def segments(self) -> list[Segment]:
+        """Those there are, oldest first."""
+        try:
+            names = os.listdir(self.folder)  # noqa: PTH208 - names alone
+        except FileNotFoundError:
+            return []
+        numbers = sorted(int(found[1]) for name in names if (found := _SEGMENT.fullmatch(name)))
+        return [self.segment(number) for number in numbers]
+
+    def segment(self, number: int) -> Segment:
+        """The segment of this number, which may not be there."""
+        return Segment(number, self.folder / f"{number:020d}{SUFFIX}")
+
+    def size(self) -> int:
+        """The bytes of all segments."""
+        return sum(segment.size for segment in self.segments())
+
+    # destinations
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """How far a destination is; a new one is at the beginning of what there is."""
+        try:
+            found = json.loads(self._checkpoint_path(name).read_bytes())
+            found["positions"] = {int(number): int(at) for number, at in found["positions"].items()}
+            return Checkpoint(**found)
+        except FileNotFoundError:
+            return Checkpoint(name)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            # Torn by a failing disk: to deliver twice is better than not at all.
+            return Checkpoint(name)
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Those of all destinations that were ever delivered to."""
+        found = []
+        for path in sorted(self._destinations.glob("*.json")):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                found.append(self.checkpoint(json.loads(path.read_bytes())["name"]))
+        return found
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write how far a destination is, whole or not at all.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        path = self._checkpoint_path(checkpoint.name)
+        told = {
+            "name": checkpoint.name,
+            "positions": {str(number): at for number, at in checkpoint.positions.items()},
+            "delivered": checkpoint.delivered,
+            "retried": checkpoint.retried,
+            "dead_lettered": checkpoint.dead_lettered,
+            "left_out": checkpoint.left_out,
+            "state": checkpoint.state,
+        }
+        temporary = path.with_suffix(".new")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
+        with os.fdopen(fd, "wb") as file:
+            file.write(json.dumps(told).encode())
+        temporary.replace(path)
+
+    def bury(self, name: str, lines: list[tuple[bytes, str]], at: str) -> None:
+        """Keep lines that a destination has refused, each with its reason.
+
+        Args:
+            name: the destination.
+            lines: each line, and why it was refused.
+            at: when, as a timestamp.
+
+        Raises:
+            OSError: they can't be written.
+        """
+        text = b"".join(_dead_letter(name, line, reason, at) for line, reason in lines)
+        fd = os.open(self.dead_letter(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _FILE_MODE)
+        with os.fdopen(fd, "wb") as file:
+            file.write(text)
+
+    def dead_letter(self, name: str) -> Path:
+        """The file of what a destination has refused."""
+        return self._dead / f"{_file_name(name)}.jsonl"
+
+    # what writers had to drop
+
+    def count_dropped(self, events: int, size: int) -> None:
+        """Add to what was dropped, for all processes to see.
+
+        Args:
+            events: how many.
+            size: their bytes.
+        """
+        with contextlib.suppress(OSError), self._opened_counts() as fd:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            before = _COUNTS.unpack(os.pread(fd, _COUNTS.size, 0))
+            os.pwrite(fd, _COUNTS.pack(before[0] + events, before[1] + size), 0)
+
+    def dropped(self) -> tuple[int, int]:
+        """How many events were dropped for want of room, and their bytes."""
+        try:
+            with self._opened_counts() as fd:
+                events, size = _COUNTS.unpack(os.pread(fd, _COUNTS.size, 0))
+        except OSError:
+            return 0, 0
+        return events, size
+
+    @contextlib.contextmanager
+    def _opened_counts(self) -> Any:
+        fd = os.open(self.folder / "counts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            if os.fstat(fd).st_size < _COUNTS.size:
+                os.pwrite(fd, bytes(_COUNTS.size), 0)  # room is taken now, for when the disk is full
+            yield fd
+        finally:
+            os.close(fd)
+
+    @property
+    def lock_path(self) -> Path:
+        """The file whose lock makes a process the shipper."""
+        return self.folder / "shipper.lock"
+
+    @property
+    def _destinations(self) -> Path:
+        return self.folder / "destinations"
+
+    @property
+    def _dead(self) -> Path:
+        return self.folder / "dead"
+
+    def _checkpoint_path(self, name: str) -> Path:
+        return self._destinations / f"{_file_name(name)}.json"
+
+
+def _file_name(name: str) -> str:
+    """A destination's name as a file's: readable, and no two the same."""
+    readable = _UNSAFE.sub("-", name).strip("-.")[:80]
+    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _dead_letter(name: str, line: bytes, reason: str, at: str) -> bytes:
+    try:
+        event: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        event = line.decode("utf-8", "backslashreplace")
+    told = {"destination": name, "reason": reason, "at": at, "event": event}
+    return json.dumps(told, separators=(",", ":")).encode() + b"\n"
