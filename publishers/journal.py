@@ -1,7 +1,7 @@
 """The journal: where events wait for the shipper, on disk, so that no job waits for a network.
 
-A writer appends to the newest segment, with one write a line, and begins another when it is full. It holds a shared lock
-on the segment that it writes; a segment whose lock the shipper gets alone has no writer any more, and ends there.
+A writer appends to the newest segment, with one write a line, and begins another when it is full. It holds a shared
+lock on the segment that it writes; a segment whose lock the shipper gets alone has no writer any more, and ends there.
 """
 
 from __future__ import annotations
@@ -89,7 +89,6 @@ class Journal:
         self._clock = clock
         self._using = ForkLock()
         self._fd = -1
-        self._number = 0
         self._doubtful = False
         self._full_until = 0.0
         self._synced = 0.0
@@ -106,12 +105,10 @@ class Journal:
         line = event.line + b"\n"
         with self._using.lock:
             if self._fd < 0:
-                self._open(self._newest())
-            if self._full_until:
-                self._look_for_room(len(line))
+                self._enter(len(line))
             self._write(line)
             if os.lseek(self._fd, 0, os.SEEK_CUR) >= self.options.segment_bytes:
-                self._roll()
+                self.close()
 
     def close(self) -> None:
         """Let go of the segment; a later event opens the newest again."""
@@ -145,9 +142,22 @@ class Journal:
 
     # segments
 
-    def _newest(self) -> Segment:
+    def _enter(self, size: int) -> None:
+        """Open the newest segment, or another one after it if it is full and there is room."""
+        if self._clock() < self._full_until:
+            self._refuse(size)
         segments = self.spool.segments()
-        return segments[-1] if segments else self.spool.segment(1)
+        newest = segments[-1] if segments else self.spool.segment(1)
+        if newest.size >= self.options.segment_bytes:
+            if not self._has_room(segments):
+                self._full_until = self._clock() + _LOOK_AGAIN
+                self._refuse(size)
+            newest = self.spool.segment(newest.number + 1)
+        self._open(newest)
+
+    def _refuse(self, size: int) -> None:
+        self.spool.count_dropped(1, size)
+        raise JournalFullError(str(self.spool.folder), self.options.max_bytes)
 
     def _open(self, segment: Segment) -> None:
         """Open a segment, or a later one if it is gone by the time that its lock is ours."""
@@ -158,45 +168,25 @@ class Journal:
                 break
             os.close(fd)  # the shipper was done with it just now
             segment = self.spool.segment(segment.number + 1)
-        self._fd, self._number = fd, segment.number
+        self._fd = fd
 
-    def _roll(self) -> None:
-        """Go on to the next segment, if there is room for one."""
-        if not self._has_room():
-            self._full_until = self._clock() + _LOOK_AGAIN
-            return
-        following = max(self._number + 1, self._newest().number)
-        self.close()
-        self._open(self.spool.segment(following))
-        self._full_until = 0.0
+    def _has_room(self, segments: list[Segment]) -> bool:
+        most = self.options.max_bytes - self.options.segment_bytes
+        size = sum(segment.size for segment in segments)
+        if self.options.drop == "oldest":
+            for segment in segments:
+                if size <= most:
+                    break
+                size -= self._drop(segment)
+        return size <= most
 
-    def _has_room(self) -> bool:
-        size = self.spool.size()
-        if size <= self.options.max_bytes - self.options.segment_bytes:
-            return True
-        return self.options.drop == "oldest" and self._drop_oldest(size)
-
-    def _look_for_room(self, size: int) -> None:
-        """The spool was full: look again now and then; an event that comes meanwhile is dropped."""
-        if self._clock() >= self._full_until:
-            self._roll()
-        if self._full_until:
-            self.spool.count_dropped(1, size)
-            raise JournalFullError(str(self.spool.folder), self.options.max_bytes)
-
-    def _drop_oldest(self, size: int) -> bool:
-        """Remove segments from the front, but for ours, until there is room for another."""
-        for segment in self.spool.segments():
-            if segment.number >= self._number:
-                break
-            dropped, lines = segment.size, _count_lines(segment.path)
-            with contextlib.suppress(FileNotFoundError):
-                segment.path.unlink()
-                self.spool.count_dropped(lines, dropped)
-            size -= dropped
-            if size <= self.options.max_bytes - self.options.segment_bytes:
-                return True
-        return False
+    def _drop(self, segment: Segment) -> int:
+        """Remove a segment, delivered or not; gives its size in bytes."""
+        size, lines = segment.size, _count_lines(segment.path)
+        with contextlib.suppress(FileNotFoundError):
+            segment.path.unlink()
+            self.spool.count_dropped(lines, size)
+        return size
 
     def _forget_parents(self) -> None:
         """In a forked child: what the parent has open keeps its segment from ending."""

@@ -4,89 +4,90 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from clues.errors import ConfigError
-from clues.event import Event, EventType
+from clues.event import Event
+from clues.publishers.choice import Choice
 from clues.publishers.delivery import Destination
+from clues.publishers.journal import JournalOptions
+from clues.publishers.outbox import Companion, outbox_of
+from clues.publishers.spool import spool_folder
 
 FLUSH_TIMEOUT = 2.0
 """Seconds that a process' exit may wait for delivery; what is left stands in the journal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which events a back end gets.
+class ShippedPublisher:
+    """Journals each event for its destination. Subclasses give that by `destination`, and call `__init__`.
 
     Attributes:
-        events: the event types, or None for all.
-        sample: the share of jobs whose events it gets, from 0 to 1, the same jobs at every event; failures always.
+        name: the destination's, without secrets.
+        choice: which events it wants.
+        outbox: the journal, and all that goes with it; shared by the publishers of one spool.
     """
 
-    events: frozenset[EventType] | None = None
-    sample: float = 1.0
-
-    @classmethod
-    def of(cls, events: Iterable[str] | None, sample: float) -> Choice:
-        """Check what was given.
-
-        Raises:
-            ConfigError: there is no such event type, or no such share.
-        """
-        if not (isinstance(sample, int | float) and 0.0 <= sample <= 1.0):
-            msg = f"sample must be a share from 0 to 1, not {sample!r}"
-            raise ConfigError(msg)
-        try:
-            kinds = None if events is None else frozenset(EventType(name) for name in events)
-        except ValueError as error:
-            msg = f"events: {error}; there are {', '.join(EventType)}"
-            raise ConfigError(msg) from None
-        return cls(kinds, float(sample))
-
-
-class ShippedPublisher:
-    """Journals each event for its back end.
-
-    Subclasses call `__init__` with the options of `SHIPPING`, and give their back end by `destination`.
-    """
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of all such publishers
         self,
+        name: str,
         *,
         spool: str | os.PathLike[str] | None = None,
         events: Iterable[str] | None = None,
         sample: float = 1.0,
         flush_timeout: float = FLUSH_TIMEOUT,
+        journal: JournalOptions | None = None,
     ) -> None:
-        """Prepare, and make sure that the journal can be written.
+        """Make sure that the journal can be written.
 
         Args:
-            spool: the folder of the journal; left out, CLUES_SPOOL, else one of the user's own. Publishers of one
-                spool share one journal and one shipper.
+            name: the destination's.
+            spool: the journal's folder; left out, CLUES_SPOOL, else one of the user's own. Programs that share a spool
+                share its destinations.
             events: the event types to deliver; left out, all.
-            sample: the share of jobs to deliver events of, from 0 to 1; failures are always delivered.
+            sample: the share of jobs to deliver the events of, from 0 to 1; failures are always delivered.
             flush_timeout: seconds that this process' exit may wait for delivery.
+            journal: how the journal keeps events: its size, what is dropped when it is full, when it is forced to disk.
 
         Raises:
             ConfigError: an option is mistaken, or the folder can't be written.
         """
+        self.name = name
         self.choice = Choice.of(events, sample)
-        self.flush_timeout = flush_timeout
-        self._spool = spool
+        if not flush_timeout >= 0:
+            msg = f"flush_timeout must be a number of seconds, not {flush_timeout!r}"
+            raise ConfigError(msg)
+        self.outbox = outbox_of(spool_folder(spool), journal or JournalOptions())
+        self.outbox.add(self, flush_timeout)
 
     def publish(self, event: Event, /) -> None:
-        """Append the event to the journal."""
-        raise NotImplementedError
+        """Append the event to the journal.
+
+        Raises:
+            JournalFullError: the journal is full; the event is dropped, and counted.
+            OSError: it could not be written whole.
+        """
+        self.outbox.publish(event)
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """Wait until what was published is delivered, by this process or another; gives whether it is.
+
+        Args:
+            timeout: seconds.
+        """
+        return self.outbox.flush(timeout)
+
+    def close(self) -> None:
+        """Deliver what is left as long as `flush_timeout` allows; the rest stands in the journal."""
+        self.outbox.remove(self)
+
+    def companion(self) -> Companion:
+        """What is to ship in a process of its own; this one, and those it forks, won't."""
+        return Companion([self.outbox])
 
     def destination(self) -> Destination:
-        """The back end; called in the process that ships, and there its library is imported."""
+        """The destination; called in the process that ships, and there its library is imported."""
         raise NotImplementedError
-
-
-SHIPPING = ("spool", "events", "sample", "flush_timeout")
-"""The options that all shipped publishers take, by keyword."""
 
 
 def shipping_options(query: dict[str, str]) -> dict[str, Any]:
@@ -105,11 +106,12 @@ def shipping_options(query: dict[str, str]) -> dict[str, Any]:
         found["events"] = [name.strip() for name in events.split(",")]
     for name in ("sample", "flush_timeout"):
         if text := query.pop(name, ""):
-            try:
-                found[name] = float(text)
-            except ValueError:
-                msg = f"CLUES_PUBLISHERS: {name} must be a number, not {text!r}"
-                raise ConfigError(msg) from None
+            found[name] = _number(name, text)
+    journal: dict[str, Any] = {name: text for name in ("drop", "sync") if (text := query.pop(name, ""))}
+    if text := query.pop("max_spool_bytes", ""):
+        journal["max_bytes"] = int(_number("max_spool_bytes", text))
+    if journal:
+        found["journal"] = JournalOptions(**journal)
     return found
 
 
@@ -127,3 +129,11 @@ def refuse_unknown(scheme: str, query: dict[str, str]) -> None:
     if query:
         msg = f"CLUES_PUBLISHERS: {scheme}:// knows no option {', '.join(sorted(query))}"
         raise ConfigError(msg)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"CLUES_PUBLISHERS: {name} must be a number, not {text!r}"
+        raise ConfigError(msg) from None

@@ -6,7 +6,7 @@
     destinations/<name>.json     how far a destination is in each segment, and what it counts
     dead/<name>.jsonl            what it refused for good, with its reason
     counts                       what the writers had to drop
-    shipper.lock                 held by the process that ships
+    destinations/<name>.lock     held by the process that ships to it
 
 Local file systems only: neither appending nor locks can be trusted over NFS.
 """
@@ -21,7 +21,7 @@ import os
 import re
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,35 @@ class Spool:
         """The bytes of all segments."""
         return sum(segment.size for segment in self.segments())
 
+    def end(self, segment: Segment, delivered: int) -> bool:
+        """Remove a segment that nobody writes any more, if no more stands in it than was delivered.
+
+        The newest one is followed by another first, so that no number is used twice.
+
+        Args:
+            segment: which.
+            delivered: the bytes that all destinations are done with.
+
+        Returns:
+            Whether it is gone.
+        """
+        try:
+            fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until it is removed, so that no writer comes meanwhile
+            if os.fstat(fd).st_size > delivered:
+                return False
+            if self.segments()[-1].number == segment.number:
+                self.segment(segment.number + 1).path.touch(_FILE_MODE)
+            segment.path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
     # destinations
 
     def checkpoint(self, name: str) -> Checkpoint:
@@ -161,6 +190,30 @@ class Spool:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 found.append(self.checkpoint(json.loads(path.read_bytes())["name"]))
         return found
+
+    def register(self, name: str) -> None:
+        """Have a destination known before its first delivery: what it has not got yet is kept for it.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        path = self._checkpoint_path(name)
+        if path.exists():
+            path.touch()
+        else:
+            self.save(Checkpoint(name))
+
+    def others(self, names: Collection[str], since: float) -> list[Checkpoint]:
+        """The destinations of other programs that were heard of since then, in epoch seconds."""
+        return [
+            found
+            for found in self.checkpoints()
+            if found.name not in names and _changed(self._checkpoint_path(found.name)) >= since
+        ]
+
+    def lock(self, name: str) -> Path:
+        """The file whose lock makes a process the one that ships to a destination."""
+        return self._destinations / f"{_file_name(name)}.lock"
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write how far a destination is, whole or not at all.
@@ -238,11 +291,6 @@ class Spool:
             os.close(fd)
 
     @property
-    def lock_path(self) -> Path:
-        """The file whose lock makes a process the shipper."""
-        return self.folder / "shipper.lock"
-
-    @property
     def _destinations(self) -> Path:
         return self.folder / "destinations"
 
@@ -252,6 +300,12 @@ class Spool:
 
     def _checkpoint_path(self, name: str) -> Path:
         return self._destinations / f"{_file_name(name)}.json"
+
+
+def _changed(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _file_name(name: str) -> str:
