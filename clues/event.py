@@ -190,12 +190,19 @@ class Sample:
 class Publisher(Protocol):
     """Whoever wants events.
 
-    It may also have ``publish_samples(samples)``, ``companion()`` (a process the master should keep alive),
+    It may also have ``publish_samples(samples)``, ``companion()`` (a `Companion`, or None),
     ``flush(timeout) -> bool`` and ``close()``. A plain callable that takes an `Event` is a publisher too.
     """
 
     def publish(self, event: Event, /) -> None:
         """Take one event; raising harms nobody, the seam counts and reports it."""
+
+
+class Companion(Protocol):
+    """What a publisher wants to have done in a process of its own, which whoever asked for it keeps alive."""
+
+    def run(self, lifeline: int, samplers: Iterable[Sampler] = ()) -> None:
+        """Do it until SIGQUIT, or until the descriptor `lifeline` is at its end; then finish within a few seconds."""
 
 
 class Sampler(Protocol):

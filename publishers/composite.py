@@ -10,6 +10,8 @@ from clues.errors import ConfigError, Interrupt
 from clues.event import Event, Publisher, Sample
 from clues.faults import Faults
 from clues.plugs import PublisherLike, as_publisher, name_of
+from clues.publishers.outbox import Companion, Outbox
+from clues.publishers.shipped import ShippedPublisher
 
 
 class CompositePublisher:
@@ -19,6 +21,7 @@ class CompositePublisher:
 
     Attributes:
         children: the publishers.
+        outboxes: the journals of those that ship.
         faults: counts what the children raised, by child.
     """
 
@@ -35,8 +38,8 @@ class CompositePublisher:
         if len(given) == 1 and isinstance(given[0], list | tuple):
             msg = "CompositePublisher takes publishers, not a list of them: CompositePublisher(*publishers)"
             raise ConfigError(msg)
-        self.children: tuple[Publisher, ...] = tuple(as_publisher(publisher) for publisher in publishers)
         self.faults = Faults()
+        self._hold(*(as_publisher(publisher) for publisher in publishers))
 
     @classmethod
     def from_url(cls, url: SplitResult) -> Self:
@@ -49,14 +52,14 @@ class CompositePublisher:
         raise ConfigError(msg)
 
     def publish(self, event: Event, /) -> None:
-        """Give the event to every child."""
-        for child in self.children:
+        """Give the event to every child; children that share a journal have it written once."""
+        for name, publish in self._ways:
             try:
-                child.publish(event)
+                publish(event)
             except (KeyboardInterrupt, Interrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
-                self.faults.report(name_of(child), error, "the event is lost to it, the others get it")
+                self.faults.report(name, error, "the event is lost to it, the others get it")
 
     def publish_samples(self, samples: Iterable[Sample]) -> None:
         """Give the samples to the children that take any."""
@@ -85,13 +88,29 @@ class CompositePublisher:
             if hasattr(child, "close"):
                 self._guarded(child, child.close)
 
+    def companion(self) -> Companion | None:
+        """What ships for the children, in a process of its own; None if none of them ships."""
+        return Companion(self.outboxes) if self.outboxes else None
+
     def __lshift__(self, publisher: PublisherLike) -> Self:
         """``composite << publisher`` adds a child, as in resque-clues; before anything is published."""
         if publisher is self:
             msg = "a CompositePublisher can't be its own child"
             raise ConfigError(msg)
-        self.children = (*self.children, as_publisher(publisher))
+        self._hold(*self.children, as_publisher(publisher))
         return self
+
+    def _hold(self, *children: Publisher) -> None:
+        self.children: tuple[Publisher, ...] = children
+        found: dict[Outbox, None] = {}
+        ways = []
+        for child in children:
+            outboxes = [child.outbox] if isinstance(child, ShippedPublisher) else []
+            if not outboxes or outboxes[0] not in found:
+                ways.append((name_of(child), child.publish))
+            found.update(dict.fromkeys([*outboxes, *getattr(child, "outboxes", ())]))
+        self.outboxes = tuple(found)
+        self._ways = tuple(ways)
 
     def _guarded(self, child: Publisher, act: object, *args: object) -> object:
         try:

@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from clues.errors import ConfigError
@@ -38,7 +38,6 @@ class Outbox:
     Attributes:
         journal: where events wait.
         publishers: whose destinations get them.
-        samplers: gives who knows states; asked by whoever ships.
         faults: counts what goes wrong with shipping.
     """
 
@@ -50,7 +49,6 @@ class Outbox:
         """
         self.journal = Journal(folder, options)
         self.publishers: list[Shipped] = []
-        self.samplers: Callable[[], Iterable[Sampler]] = tuple
         self.faults = Faults()
         self.flush_timeout = 0.0
         self._shipper: Shipper | None = None
@@ -106,9 +104,9 @@ class Outbox:
         self._accompanied = True
         self._end_shipper()
 
-    def shipper(self) -> Shipper:
+    def shipper(self, samplers: Iterable[Sampler] = ()) -> Shipper:
         """A shipper for all publishers."""
-        return Shipper(self.journal.spool, tuple(self.publishers), self.samplers, faults=self.faults)
+        return Shipper(self.journal.spool, tuple(self.publishers), tuple(samplers), faults=self.faults)
 
     def forget_parents(self) -> None:
         """In a forked child: its parent's threads are not here."""
@@ -141,13 +139,14 @@ class Companion:
         for outbox in self._outboxes:
             outbox.accompany()
 
-    def run(self, lifeline: int, timeout: float = DRAIN_TIMEOUT) -> None:
+    def run(self, lifeline: int, samplers: Iterable[Sampler] = (), *, timeout: float = DRAIN_TIMEOUT) -> None:
         """Ship until SIGQUIT, or until the other end of a pipe is closed; then deliver what is left.
 
         TERM, INT and HUP are ignored: platforms send them to all processes while events are still to come.
 
         Args:
             lifeline: a descriptor that can be read when whoever wants this has gone.
+            samplers: who knows states.
             timeout: seconds for what is left.
         """
         wake, waker = os.pipe()
@@ -155,7 +154,7 @@ class Companion:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGQUIT, lambda _number, _frame: _wake(waker))
-        shippers = [outbox.shipper() for outbox in self._outboxes]
+        shippers = [outbox.shipper(samplers) for outbox in self._outboxes]
         for shipper in shippers:
             shipper.start()
         _wait_for_one_of(wake, lifeline)

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from clues.event import Sample, Sampler
@@ -52,7 +52,7 @@ class Shipper:
         self,
         spool: Spool,
         publishers: Sequence[Shipped],
-        samplers: Callable[[], Iterable[Sampler]] = tuple,
+        samplers: Sequence[Sampler] = (),
         *,
         faults: Faults | None = None,
     ) -> None:
@@ -61,7 +61,7 @@ class Shipper:
         Args:
             spool: the journal's.
             publishers: whose destinations to ship to.
-            samplers: gives who knows states, each time.
+            samplers: who knows states.
             faults: counts and says what goes wrong.
         """
         self._spool = spool
@@ -144,7 +144,7 @@ class Shipper:
             return
         self._next_samples = now + SAMPLE_EVERY
         samples: list[Sample] = list(self._health.samples())
-        for sampler in self._samplers():
+        for sampler in self._samplers:
             try:
                 samples.extend(sampler.sample())
             except Exception as error:  # noqa: BLE001 - the others go on

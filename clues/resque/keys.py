@@ -21,6 +21,7 @@ class Keys:
         "prune_lock",
         "queue_prefix",
         "queues",
+        "sampling_lock",
         "trees",
         "workers",
     )
@@ -33,6 +34,7 @@ class Keys:
         self.workers = f"{prefix}workers"
         self.heartbeats = f"{prefix}workers:heartbeat"
         self.prune_lock = f"{prefix}pruning_dead_workers_in_progress"
+        self.sampling_lock = f"{prefix}clues:sampling"
         self.pause_all = f"{prefix}pause-all-workers"
         self.paused_queues = f"{prefix}paused-queues"
         self.trees = f"{prefix}workers:tree"

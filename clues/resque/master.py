@@ -24,6 +24,7 @@ from clues.errors import ConfigError, MouldError
 from clues.resque import proctitle
 from clues.resque.board import Board, has_dead_ones
 from clues.resque.clerks import Clerks, Errand
+from clues.resque.companion import CompanionKeeper
 from clues.resque.crew import Crew, Fork, Hand, Quit, Release, Settle
 from clues.resque.family import adopt_grandchildren
 from clues.resque.keys import Keys
@@ -78,6 +79,7 @@ class Master:
         self._crew = Crew(0)
         self._moulds = Moulds(launch, options.told(), self._lifeline[0], self._notices[1])
         self._clerks = Clerks(self._moulds)
+        self._companion = CompanionKeeper(self._moulds)
         self._ready: dict[str, Any] = {}
         self._opened = False
         self._paused = False
@@ -234,6 +236,8 @@ class Master:
                         self._left_over |= self._gave_up
                 case Release(slot):
                     self._registrar.release([slot])
+        if not self._stopping:
+            self._companion.keep(now)
         if self._moulds.retiring:
             self._moulds.retire(lambda mould: self._crew.needs(mould) or self._clerks.needs(mould))
 
@@ -285,6 +289,7 @@ class Master:
         if self._board is None:
             self._ready = told
             self._moulds.take_over(mould)
+            self._companion.wanted = told["ships"]
             self._options = Options.by(told["options"])
             self._files.open(told["settings"])
         elif _place(_store_of(told)) != self._board.told["place"]:
@@ -292,6 +297,8 @@ class Master:
             mould.channel.close()
         else:
             self._moulds.take_over(mould)
+            self._companion.wanted = told["ships"]
+            self._companion.renew()
             self._take_settings(Options.by(told["options"]))
             self._files.change(told["settings"])
             self._greet()
@@ -312,6 +319,7 @@ class Master:
 
     def _heard_lost(self, mould: MouldProcess, what: str) -> None:
         self._crew.forget_requests(mould.number)
+        self._companion.mould_lost(mould.number)
         for errand in self._clerks.mould_lost(mould.number):
             if errand.task == "settle":
                 self._crew.settled(errand.slot, settled=False, now=time.monotonic())
@@ -326,6 +334,8 @@ class Master:
             if told["pid"] and self._forked_paused.get(told["slot"]) != self._paused:  # changed meanwhile
                 kill(told["pid"], signal.SIGUSR2 if self._paused else signal.SIGCONT)
             self._write_status()
+        elif told["role"] == "companion":
+            self._companion.forked(told["pid"], time.monotonic())
         else:
             errand = self._clerks.forked(mould.number, told["pid"])
             if errand.task == "settle":
@@ -370,6 +380,8 @@ class Master:
         if (errand := self._clerks.ended(pid)) is not None:
             self._clerk_ended(errand, status, now)
             return
+        if self._companion.ended(pid, now):
+            return
         hand = self._crew.hand(pid)
         if hand is None or self._board is None:
             return
@@ -406,6 +418,8 @@ class Master:
         for hand in self._crew.hands():
             if hand.mould not in known and not lives(hand.pid):
                 self._ended(hand.pid, self._guess(hand))
+        if self._companion.lost:
+            self._companion.ended(self._companion.pid, now)
         for pid in self._clerks.lost():
             errand = self._clerks.ended(pid)
             if errand is not None:
@@ -504,6 +518,7 @@ class Master:
         if self._board is not None:
             self._registrar.release_all()
             self._finish_hooks()
+            self._finish_companion()
         self._moulds.close()
         if self._board is not None:
             if not self._left_over:
@@ -518,6 +533,13 @@ class Master:
         self._run_hook("worker_exit")
         until = time.monotonic() + _PATIENCE
         while self._hooks_under_way and time.monotonic() < until:
+            self._wait(_TICK)
+
+    def _finish_companion(self) -> None:
+        """Have the last events delivered; it ends within its own deadline, and need not be waited for longer."""
+        self._companion.leave()
+        until = time.monotonic() + _PATIENCE
+        while self._companion.pid and not self._companion.lost and time.monotonic() < until:
             self._wait(_TICK)
 
     # files and titles

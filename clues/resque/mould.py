@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from clues.config import default
 from clues.errors import AppError, CluesError, ConfigError, NoQueueError
+from clues.event import Companion
 from clues.resque import proctitle
 from clues.resque.application import client_of
 from clues.resque.board import Board
@@ -30,6 +32,7 @@ from clues.resque.options import Options
 from clues.resque.process import CATCHABLE, Place, WorkerProcess, leave
 from clues.resque.queues import QueueList
 from clues.resque.recipe import recipe
+from clues.resque.sampler import QueueSampler
 from clues.resque.signals import WakeUp
 from clues.resque.slots import worker_id
 from clues.resque.starter import StarterWorker, read_config
@@ -70,6 +73,7 @@ class Mould:
             "board": self._join,
             "fork": self._fork_worker,
             "clerk": self._fork_clerk,
+            "companion": self._fork_companion,
             "hook": self._run_hook,
             "workers": self._note_workers,
         }
@@ -117,6 +121,7 @@ class Mould:
             where = ", ".join(apps) or told["config"]
             msg = f"{where} has no jobs: classes with a queue and perform, or functions under @resque.job"
             raise AppError(msg)
+        self._companion = _companion()
         hooks.run("before_first_fork")
         hooks.forked = os.getpid()
         redis = self._client.store._client  # noqa: SLF001 - as it is: the master asks Redis what it is
@@ -132,6 +137,7 @@ class Mould:
                 "recipe": base64.b64encode(recipe(redis)).decode(),
                 "namespace": self._client.store.keys.namespace,
                 "jobs": len(self._client.registry.names()),
+                "ships": self._companion is not None,
             }
         )
 
@@ -207,6 +213,17 @@ class Mould:
             lambda: Clerk(self._client, self._options, self._board, self._lifeline).do(told), told["slot"], "clerk"
         )
 
+    def _fork_companion(self, _told: dict[str, Any]) -> None:
+        self._fork(self._be_companion, -1, "companion")
+
+    def _be_companion(self) -> None:
+        proctitle.show("Shipper", prefix=self._options.title_prefix)
+        assert self._companion is not None
+        sampler = QueueSampler(self._client, elected=self._base_id)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, CATCHABLE)
+        samplers = default.config.samplers if default.config is not None else ()
+        self._companion.run(self._lifeline, (*samplers, sampler))
+
     def _fork(self, act: Callable[[], None], slot: int, role: str) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -241,6 +258,13 @@ class Mould:
         for name in _IGNORED:
             signal.signal(getattr(signal, name), signal.SIG_IGN)  # the master decides
         signal.signal(signal.SIGCHLD, lambda _number, _frame: self._child_ended.now())
+
+
+def _companion() -> Companion | None:
+    """What the application's publishers want to have done in a process of its own."""
+    make = getattr(default.config and default.config.publisher, "companion", None)
+    made: Companion | None = make() if make is not None else None
+    return made
 
 
 def main(arguments: list[str]) -> int:

@@ -13,6 +13,9 @@ from clues.resque.waiting import Waiting, WaitingQueue
 MOST_QUEUES = 200
 """Queues that have samples of their own: names come from Redis, and metric stores suffer from labels without bound."""
 
+ELECTED_FOR = 40
+"""Seconds after which another sampler takes over from one that looks no more; they look every 15 s."""
+
 OTHER = "other"
 """What the queues beyond the deepest ones are summed under."""
 
@@ -28,15 +31,17 @@ class QueueSampler:
     depths summed, the age of the oldest, paused if one of them is.
     """
 
-    def __init__(self, client: Resque, *, most_queues: int = MOST_QUEUES) -> None:
+    def __init__(self, client: Resque, *, most_queues: int = MOST_QUEUES, elected: str = "") -> None:
         """Look at this client's Redis.
 
         Args:
             client: where the queues are.
             most_queues: how many have samples of their own.
+            elected: a name; then of all samplers with one only one looks, for as long as it goes on looking.
         """
         self._store = client.store
         self._most_queues = most_queues
+        self._elected = elected
 
     def sample(self) -> Iterable[Sample]:
         """The states as they are now.
@@ -44,6 +49,8 @@ class QueueSampler:
         Raises:
             RedisError: Redis can't be reached, or refuses.
         """
+        if self._elected and not self._store.lock_sampling(self._elected, ELECTED_FOR):
+            return []
         found = waiting.look(self._store)
         workers = [worker for worker in overview.look(self._store).workers if worker.alive]
         return [

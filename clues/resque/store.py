@@ -463,6 +463,16 @@ class Store:
         """Get the right to prune, for a while."""
         return bool(self.client.set(self.keys.prune_lock, _bytes(worker_id), ex=seconds, nx=True))
 
+    def lock_sampling(self, name: str, seconds: int) -> bool:
+        """Get the right to tell states, or keep it, for a while."""
+        key = self.keys.sampling_lock
+        if self.client.set(key, _bytes(name), ex=seconds, nx=True):
+            return True
+        if _one(self.client.get(key)) != _bytes(name):
+            return False
+        self.client.expire(key, seconds)
+        return True
+
     def pruner(self) -> str | None:
         """Who has that right."""
         found = _one(self.client.get(self.keys.prune_lock))
