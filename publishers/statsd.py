@@ -1,0 +1,334 @@
+"""Events as statsd metrics: counters and timers by queue and job class.
+
+====================================  =======  =====================================================================
+metric                                type     when
+====================================  =======  =====================================================================
+``clues.<event>.<queue>.<class>``     counter  each event: ``clues.failed.mail.Welcome``; events are ``enqueued``,
+                                               ``dequeued``, ``perform_started``, ``perform_finished``, ``failed``,
+                                               ``destroyed``
+``clues.time_in_queue.<queue>.<class>``    timer, ms  a job was dequeued, if it is known when it was enqueued
+``clues.time_to_perform.<queue>.<class>``  timer, ms  a job finished or failed, if it is known when it began
+``<key>.<class>``                     timer    the same, only if there is a key (``STATSD_KEY``, as in Action Verb's
+                                               fork of Resque): the job's name appended to the key
+``clues.queue.depth.<queue>`` …       gauge    states, in the units of their samples; label values in the order of
+                                               the labels' names
+====================================  =======  =====================================================================
+
+``clues`` is the prefix; what else than letters, digits, ``-`` and ``_`` is in a queue's or class' name becomes ``_``.
+With ``tags="datadog"`` the metrics are ``clues.<event>``, ``clues.time_in_queue``, ``clues.time_to_perform`` and
+``clues.queue.depth``, tagged ``queue:mail,job_class:Welcome`` (DogStatsD, Telegraf, statsd_exporter).
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, Protocol
+from urllib.parse import SplitResult, unquote
+
+from clues.errors import ConfigError
+from clues.event import Event, EventType, Sample
+from clues.publishers.datagrams import Datagrams, Path, Place
+from clues.publishers.names import EVERY, Name, checked_host, checked_port
+from clues.publishers.shipped import query_of, refuse_unknown
+
+HOST = "127.0.0.1"
+PORT = 8125
+PREFIX = "clues"
+MTU = 1432
+"""Bytes of a packet that any Ethernet takes whole, tunnels' headers included; statsd's own advice."""
+
+_SMALLEST_MTU = 512
+_LARGEST_MTU = 65507
+_LONGEST_PATH = 107  # what the system's address of a Unix socket holds
+_LONGEST_PART = 100
+_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+_NO_TAG = re.compile(r"[^\w\-:./]+")  # what Datadog would replace too
+_TIMED = frozenset({EventType.PERFORM_FINISHED, EventType.FAILED})
+
+
+class Metric(NamedTuple):
+    """One number.
+
+    Attributes:
+        name: with its prefix.
+        value: the number.
+        kind: ``c``, ``ms`` or ``g``.
+        tags: ``key:value``, for those that want tags.
+    """
+
+    name: str
+    value: float
+    kind: Literal["c", "ms", "g"]
+    tags: tuple[str, ...] = ()
+
+
+class _Sink(Protocol):
+    def take(self, metrics: Iterable[Metric]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StatsdPublisher:
+    """Counts and times jobs in statsd; see this module's table. It never waits, as `UDPPublisher`."""
+
+    def __init__(  # noqa: PLR0913 - where to, and how
+        self,
+        host: str = HOST,
+        port: int = PORT,
+        *,
+        prefix: str = PREFIX,
+        key: str | None = None,
+        tags: Literal["datadog"] | None = None,
+        mtu: int = MTU,
+        resolve_every: float = EVERY,
+        client: object | None = None,
+        place: Place | None = None,
+    ) -> None:
+        """Find the daemon; waits two seconds at most for its name.
+
+        Args:
+            host: its name or address, or ``unix:///var/run/datadog/dsd.socket``.
+            port: its port.
+            prefix: what all names begin with.
+            key: where each job's time is told too, with the job's name appended.
+            tags: ``"datadog"`` puts queue and class into tags instead of names.
+            mtu: the largest packet; the metrics of one event share one while they fit.
+            resolve_every: seconds between two look-ups of the name.
+            client: a client of your own instead of host and port: `statsd.StatsClient`, `datadog.DogStatsd` or alike.
+            place: who knows the daemon's addresses, instead of the system's resolver.
+
+        Raises:
+            ConfigError: one of them is mistaken.
+        """
+        if tags not in {None, "datadog"}:
+            msg = f'StatsdPublisher: tags must be "datadog" or None, not {tags!r}'
+            raise ConfigError(msg)
+        if type(mtu) is not int or not _SMALLEST_MTU <= mtu <= _LARGEST_MTU:
+            msg = f"StatsdPublisher: mtu must be from {_SMALLEST_MTU} to {_LARGEST_MTU}, not {mtu!r}"
+            raise ConfigError(msg)
+        self._prefix = _checked_name("prefix", prefix)
+        self._key = _checked_name("key", key) if key else ""
+        self._tagged = tags == "datadog"
+        self._sink: _Sink
+        if client is not None:
+            self._sink = _Client(client, tagged=self._tagged)
+        else:
+            self._sink = _Packets(Datagrams(place or _place(host, port, resolve_every)), mtu)
+
+    @classmethod
+    def from_url(cls, url: SplitResult) -> StatsdPublisher:
+        """``statsd://127.0.0.1:8125/clues?tags=datadog&key=&mtu=1432``, ``statsd+unix:///var/run/datadog/dsd.socket``.
+
+        Host, port, prefix and options may be left out; a socket's prefix is an option: ``?prefix=clues``.
+
+        Raises:
+            ConfigError: the URL is mistaken.
+        """
+        query = query_of(url.query)
+        names = {"tags", "key", "prefix"} & query.keys()
+        options: dict[str, Any] = {name: query.pop(name) or None for name in names}
+        try:
+            options |= {
+                name: kind(query.pop(name)) for name, kind in (("mtu", int), ("resolve_every", float)) if name in query
+            }
+            port = url.port or PORT
+        except ValueError as error:
+            msg = f"CLUES_PUBLISHERS: {url.scheme}:// can't be used: {error}"
+            raise ConfigError(msg) from error
+        refuse_unknown(url.scheme, query)
+        path = unquote(url.path)
+        if url.scheme == "statsd+unix":
+            return cls(f"unix://{url.netloc}{path}", **options)
+        if prefix := path.strip("/"):
+            options["prefix"] = prefix
+        if url.username is not None:
+            msg = "CLUES_PUBLISHERS: statsd:// knows no user; it is as in statsd://127.0.0.1:8125/clues"
+            raise ConfigError(msg)
+        return cls(url.hostname or HOST, port, **{"prefix": PREFIX, **options})
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> StatsdPublisher | None:
+        """The publisher that ``STATSD_HOST``, ``STATSD_PORT`` and ``STATSD_KEY`` ask for; None without the first.
+
+        Raises:
+            ConfigError: one of them is mistaken.
+        """
+        host = environ.get("STATSD_HOST", "").strip()
+        if not host:
+            return None
+        text = environ.get("STATSD_PORT", "").strip()
+        if not (text or str(PORT)).isdecimal():
+            msg = f"STATSD_PORT must be a port, not {text!r}"
+            raise ConfigError(msg)
+        return cls(host, int(text or PORT), key=environ.get("STATSD_KEY", "").strip().strip(".") or None)
+
+    def publish(self, event: Event, /) -> None:
+        """Send the event's metrics.
+
+        Raises:
+            OSError: they were not sent, or it is known only now that those before them were lost.
+        """
+        self._sink.take(self._metrics(event))
+
+    def publish_samples(self, samples: Iterable[Sample], /) -> None:
+        """Send states as gauges.
+
+        Raises:
+            OSError: they were not sent.
+        """
+        self._sink.take(self._gauges(samples))
+
+    def close(self) -> None:
+        """Close the socket; a later event opens another. A client of your own stays open."""
+        self._sink.close()
+
+    def _metrics(self, event: Event) -> Iterator[Metric]:
+        yield self._metric(event.event_type.value, 1, "c", event)
+        if event.event_type is EventType.DEQUEUED:
+            waited = _milliseconds(event.metadata.get("_time_in_queue"))
+            if waited is not None:
+                yield self._metric("time_in_queue", waited, "ms", event)
+        elif event.event_type in _TIMED:
+            took = _milliseconds(event.metadata.get("_time_to_perform"))
+            if took is not None:
+                yield self._metric("time_to_perform", took, "ms", event)
+                if self._key:
+                    yield Metric(f"{self._key}.{_part(event.worker_class)}", took, "ms")
+
+    def _metric(self, what: str, value: float, kind: Literal["c", "ms"], event: Event) -> Metric:
+        if self._tagged:
+            tags = _tag("queue", event.queue), _tag("job_class", event.worker_class)
+            return Metric(f"{self._prefix}.{what}", value, kind, tags)
+        return Metric(f"{self._prefix}.{what}.{_part(event.queue)}.{_part(event.worker_class)}", value, kind)
+
+    def _gauges(self, samples: Iterable[Sample]) -> Iterator[Metric]:
+        for sample in samples:
+            if not math.isfinite(sample.value):
+                continue
+            name = ".".join([self._prefix, *map(_part, sample.name.removeprefix("clues.").split("."))])
+            labels = sorted(sample.attributes.items())
+            if self._tagged:
+                yield Metric(name, sample.value, "g", tuple(_tag(_part(key), value) for key, value in labels))
+            else:
+                yield Metric(".".join([name, *(_part(value) for _, value in labels)]), sample.value, "g")
+
+
+class _Packets:
+    """Metrics in statsd's own spelling, several in a packet."""
+
+    def __init__(self, datagrams: Datagrams, mtu: int) -> None:
+        self._datagrams = datagrams
+        self._mtu = mtu
+
+    def take(self, metrics: Iterable[Metric]) -> None:
+        problem: OSError | None = None
+        for packet in packed((line for metric in metrics for line in _lines(metric)), self._mtu):
+            try:
+                self._datagrams.send(packet)
+            except OSError as error:  # the other packets may get through
+                problem = problem or error
+        if problem is not None:
+            raise problem
+
+    def close(self) -> None:
+        self._datagrams.close()
+
+
+class _Client:
+    """Somebody else's client: `increment` or `incr`, `timing`, `gauge`."""
+
+    def __init__(self, client: Any, *, tagged: bool) -> None:
+        self._count = getattr(client, "increment", None) or getattr(client, "incr", None)
+        self._time = getattr(client, "timing", None)
+        self._set = getattr(client, "gauge", None)
+        self._tagged = tagged
+        if not (callable(self._count) and callable(self._time) and callable(self._set)):
+            msg = f"StatsdPublisher: a client has incr or increment, timing and gauge; {type(client).__name__} has not"
+            raise ConfigError(msg)
+
+    def take(self, metrics: Iterable[Metric]) -> None:
+        calls = {"c": self._count, "ms": self._time, "g": self._set}
+        for metric in metrics:
+            given = {"tags": list(metric.tags)} if self._tagged else {}
+            calls[metric.kind](metric.name, metric.value, **given)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Nothing: the client is the application's."""
+
+
+def packed(lines: Iterable[bytes], mtu: int) -> Iterator[bytes]:
+    """Lines put together, as many as fit into a packet.
+
+    Raises:
+        OSError: one alone does not; the others have gone out.
+    """
+    packet, too_long = b"", 0
+    for line in lines:
+        if len(line) > mtu:
+            too_long += 1
+        elif not packet:
+            packet = line
+        elif len(packet) + 1 + len(line) <= mtu:
+            packet += b"\n" + line
+        else:
+            yield packet
+            packet = line
+    if packet:
+        yield packet
+    if too_long:
+        raise OSError(errno.EMSGSIZE, f"{too_long} metrics are longer than {mtu} bytes")
+
+
+def _lines(metric: Metric) -> Iterator[bytes]:
+    tags = f"|#{','.join(metric.tags)}" if metric.tags else ""
+    if metric.kind == "g" and metric.value < 0 and not tags:
+        yield f"{metric.name}:0|g".encode()  # to statsd a number with a sign is a difference
+    yield f"{metric.name}:{_number(metric.value)}|{metric.kind}{tags}".encode()
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _milliseconds(seconds: Any) -> float | None:
+    """A time as statsd has it; None for what is none, in an item of somebody else's making."""
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf:
+        return float(seconds) * 1000
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _part(name: str | None) -> str:
+    """A name as one part of a metric's name."""
+    return _NO_NAME.sub("_", name or "")[:_LONGEST_PART] or "unknown"
+
+
+@functools.lru_cache(maxsize=1024)
+def _tag(key: str, value: str | None) -> str:
+    return f"{key}:{_NO_TAG.sub('_', value or '')[:_LONGEST_PART] or 'unknown'}"
+
+
+def _place(host: str, port: int, every: float) -> Place:
+    if isinstance(host, str) and host.startswith("unix://"):
+        path = host.removeprefix("unix://")
+        if not path.startswith("/") or len(os.fsencode(path)) > _LONGEST_PATH:
+            msg = f"StatsdPublisher: {host!r} must be unix:// and a path of {_LONGEST_PATH} bytes at most"
+            raise ConfigError(msg)
+        return Path(path)
+    if not every > 0:
+        msg = f"StatsdPublisher: resolve_every must be a number of seconds, not {every!r}"
+        raise ConfigError(msg)
+    return Name(checked_host("StatsdPublisher", host), checked_port("StatsdPublisher", port), every=every)
+
+
+def _checked_name(what: str, name: object) -> str:
+    if isinstance(name, str) and len(name) <= 2 * _LONGEST_PART and _PREFIX.match(name):
+        return name
+    msg = f"StatsdPublisher: {what} must be a name such as clues or shop.jobs, not {name!r}"
+    raise ConfigError(msg)
