@@ -1,18 +1,18 @@
 """Events as statsd metrics: counters and timers by queue and job class.
 
-====================================  =======  =====================================================================
-metric                                type     when
-====================================  =======  =====================================================================
-``clues.<event>.<queue>.<class>``     counter  each event: ``clues.failed.mail.Welcome``; events are ``enqueued``,
-                                               ``dequeued``, ``perform_started``, ``perform_finished``, ``failed``,
-                                               ``destroyed``
-``clues.time_in_queue.<queue>.<class>``    timer, ms  a job was dequeued, if it is known when it was enqueued
-``clues.time_to_perform.<queue>.<class>``  timer, ms  a job finished or failed, if it is known when it began
-``<key>.<class>``                     timer    the same, only if there is a key (``STATSD_KEY``, as in Action Verb's
-                                               fork of Resque): the job's name appended to the key
-``clues.queue.depth.<queue>`` …       gauge    states, in the units of their samples; label values in the order of
-                                               the labels' names
-====================================  =======  =====================================================================
+=========================================  =========  ============================================================
+metric                                     type       when
+=========================================  =========  ============================================================
+``clues.<event>.<queue>.<class>``          counter    each event, as in ``clues.failed.mail.Welcome``: ``enqueued``,
+                                                      ``dequeued``, ``perform_started``, ``perform_finished``,
+                                                      ``failed``, ``destroyed``
+``clues.time_in_queue.<queue>.<class>``    timer, ms  a job was dequeued, and it is known when it was enqueued
+``clues.time_to_perform.<queue>.<class>``  timer, ms  a job finished or failed, and it is known when it began
+``<key>.<class>``                          timer, ms  the same, where there is a key (``STATSD_KEY``, as in Action
+                                                      Verb's fork of Resque): the job's name appended to the key
+``clues.queue.depth.<queue>`` …            gauge      states, in the units of their samples; labels' values in the
+                                                      order of the labels' names
+=========================================  =========  ============================================================
 
 ``clues`` is the prefix; what else than letters, digits, ``-`` and ``_`` is in a queue's or class' name becomes ``_``.
 With ``tags="datadog"`` the metrics are ``clues.<event>``, ``clues.time_in_queue``, ``clues.time_to_perform`` and
@@ -119,7 +119,7 @@ class StatsdPublisher:
         if client is not None:
             self._sink = _Client(client, tagged=self._tagged)
         else:
-            self._sink = _Packets(Datagrams(place or _place(host, port, resolve_every)), mtu)
+            self._sink = _Packets(Datagrams(place or _place(str(host), port, resolve_every)), mtu)
 
     @classmethod
     def from_url(cls, url: SplitResult) -> StatsdPublisher:
@@ -315,7 +315,7 @@ def _tag(key: str, value: str | None) -> str:
 
 
 def _place(host: str, port: int, every: float) -> Place:
-    if isinstance(host, str) and host.startswith("unix://"):
+    if host.startswith("unix://"):
         path = host.removeprefix("unix://")
         if not path.startswith("/") or len(os.fsencode(path)) > _LONGEST_PATH:
             msg = f"StatsdPublisher: {host!r} must be unix:// and a path of {_LONGEST_PATH} bytes at most"
