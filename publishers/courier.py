@@ -25,6 +25,7 @@ POLL = 0.2
 
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 30.0
+_LONGEST_RETRY_AFTER = 300.0
 _PROBE_AFTER = 3  # failures in a row
 _PROBE = 10  # lines
 _GIVE_UP_AFTER = 20  # attempts, and
@@ -160,7 +161,7 @@ class Courier:
 
     def _pause(self, failures: int, retry_after: float | None) -> float:
         pause = min(_FIRST_WAIT * 2.0 ** min(failures, 16), _LONGEST_WAIT) * (0.5 + self._chance() / 2)
-        return max(pause, min(retry_after or 0.0, 10 * _LONGEST_WAIT))
+        return max(pause, min(retry_after or 0.0, _LONGEST_RETRY_AFTER))
 
     def _bury(self, refused: Sequence[Refusal]) -> list[bytes]:
         """Keep what was refused in the dead letter; gives the events that stood behind another's torn line."""

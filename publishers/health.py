@@ -118,8 +118,8 @@ class Health:
                 text = os.pread(file.fileno(), _GUESS, at)
         except OSError:
             return 0, 0.0
-        lines = text.count(b"\n")
-        events = round(size * lines / len(text)) if text and lines else min(size, 1)
+        lines, whole = text.count(b"\n"), text.rfind(b"\n") + 1
+        events = round(size * lines / whole) if whole else 1
         return events, self._age(text.partition(b"\n")[0])
 
     def _age(self, line: bytes) -> float:

@@ -122,6 +122,7 @@ class Outbox:
     def _end_shipper(self) -> None:
         shipper, self._shipper = self._shipper, None
         if shipper is not None:
+            self.journal.close()  # so that its segment can end; a later event opens it again
             shipper.end(self.flush_timeout)
 
     def _delivered(self, sizes: list[tuple[Segment, int]]) -> bool:

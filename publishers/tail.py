@@ -75,7 +75,7 @@ class Tail:
             batch.size += len(line)
             if stripped := line.strip():
                 batch.lines.append(stripped)
-            if len(batch.lines) >= max_events:
+            if len(batch.lines) >= max_events or batch.size >= max_bytes:
                 return
 
 

@@ -1,0 +1,283 @@
+"""The journal: whatever its writers do, each line stands in it once, whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from clues.errors import ConfigError, JournalFullError
+from clues.event import Event
+from clues.publishers.journal import Journal, JournalOptions
+from clues.publishers.spool import Checkpoint, Spool, spool_folder
+from clues.publishers.tail import Tail
+from tests.forks import fork
+from tests.publishers.destinations import event
+from tests.waiting import wait_for
+
+SMALL = JournalOptions(segment_bytes=4096, max_bytes=1024 * 1024)
+
+
+def everything(spool: Spool) -> list[int]:
+    """The numbers of all events in a spool."""
+    batch = Tail(spool).read({}, 10**9, 1 << 26)
+    return [Event.from_line(line).args[0] for line in batch.lines]
+
+
+def test_segments(tmp_path: Path) -> None:
+    """A full one is followed by another; a later writer goes on where the last one was."""
+    journal = Journal(tmp_path, SMALL)
+    for number in range(100):
+        journal.append(event(number))
+    segments = journal.spool.segments()
+    assert len(segments) > 3
+    assert [segment.number for segment in segments] == list(range(1, len(segments) + 1))
+    assert all(4096 <= segment.size < 4096 + 400 for segment in segments[:-1])
+    Journal(tmp_path, SMALL).append(event(100))
+    assert everything(journal.spool) == list(range(101))
+
+
+def test_processes_and_threads(tmp_path: Path) -> None:
+    """Write at once, and begin segments at once."""
+
+    def write(start: int) -> None:
+        journal = Journal(tmp_path, SMALL)
+        for number in range(start, start + 500):
+            journal.append(event(number))
+
+    journal = Journal(tmp_path, SMALL)
+    journal.append(event(9999))  # is open when the children are forked
+    children = [fork(lambda start=start: write(start)) for start in (0, 500, 1000)]
+    threads = [threading.Thread(target=write, args=(start,)) for start in (1500, 2000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    assert sorted(everything(journal.spool)) == [*range(2500), 9999]
+
+
+def test_a_forked_child_writes_by_itself(tmp_path: Path) -> None:
+    """Through the very object that its parent has written with, and it keeps no segment of its parent's from ending."""
+    journal = Journal(tmp_path, SMALL)
+    journal.append(event(1))
+    read, write = os.pipe()
+
+    def live() -> None:
+        os.close(write)
+        os.read(read, 1)
+        journal.append(event(2))
+
+    child = fork(live)
+    journal.close()
+    (first,) = journal.spool.segments()
+    wait_for(lambda: journal.spool.end(first, 10**6), "the child to have let go of it")
+    os.write(write, b"x")
+    os.waitpid(child, 0)
+    assert everything(journal.spool) == [2]
+    os.close(read)
+    os.close(write)
+
+
+def test_a_killed_writer(tmp_path: Path) -> None:
+    """What it had written stands there; the next one's lines are whole."""
+
+    def write() -> None:
+        journal = Journal(tmp_path, SMALL)
+        number = 0
+        while True:
+            journal.append(event(number))
+            number += 1
+
+    child = fork(write)
+    spool = Spool(tmp_path)
+    wait_for(lambda: len(spool.segments()) > 5)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    Journal(tmp_path, SMALL).append(event(10**6))
+    found = everything(spool)
+    assert found == [*range(len(found) - 1), 10**6]
+
+
+@pytest.mark.parametrize("drop", ["newest", "oldest"])
+def test_a_full_spool(tmp_path: Path, drop: str) -> None:
+    """Grows no more: what comes is dropped, or what stands there longest; both are counted for all to see."""
+    now = 0.0
+    options = JournalOptions(segment_bytes=4096, max_bytes=20_000, drop=drop)  # type: ignore[arg-type]
+    journal = Journal(tmp_path, options, clock=lambda: now)
+    written = []
+    for number in range(500):
+        try:
+            journal.append(event(number))
+            written.append(number)
+        except JournalFullError as error:
+            assert "20000 bytes" in str(error)
+    assert journal.spool.size() < 20_000 + 4096
+    found = everything(journal.spool)
+    dropped, size = journal.spool.dropped()
+    assert dropped == 500 - len(found)
+    assert size > 100 * dropped
+    assert found == (list(range(len(found))) if drop == "newest" else list(range(500))[-len(found) :])
+    if drop == "newest":
+        first = journal.spool.segments()[0]
+        assert journal.spool.end(first, first.size)
+        with pytest.raises(JournalFullError):  # it looks for room once a second
+            journal.append(event(1))
+        now += 1.0
+        journal.append(event(1000))
+        assert everything(journal.spool)[-1] == 1000
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that could not be written whole spoils no other."""
+    journal = Journal(tmp_path, SMALL)
+    journal.append(event(1))
+    write = os.write
+
+    def torn(fd: int, line: bytes) -> int:
+        return write(fd, line[: len(line) // 2])
+
+    monkeypatch.setattr(os, "write", torn)
+    with pytest.raises(OSError, match="bytes were written") as raised:
+        journal.append(event(2))
+    assert raised.value.errno == errno.ENOSPC
+    monkeypatch.undo()
+    journal.append(event(3))
+    lines = Tail(journal.spool).read({}, 10, 1 << 20).lines
+    assert [line.endswith(b"}") for line in lines] == [True, False, True]
+    assert journal.spool.dropped()[0] == 1
+
+
+@pytest.mark.parametrize("sync", ["never", "second", "always"])
+def test_forcing_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: str) -> None:
+    """As often as was wanted."""
+    calls, now = [], 100.0
+    monkeypatch.setattr(os, "fdatasync", calls.append)
+    journal = Journal(tmp_path, JournalOptions(sync=sync), clock=lambda: now)  # type: ignore[arg-type]
+    for number in range(5):
+        journal.append(event(number))
+    now += 1.0
+    journal.append(event(5))
+    assert len(calls) == {"never": 0, "second": 2, "always": 6}[sync]
+
+
+def test_an_ended_segment(tmp_path: Path) -> None:
+    """Is removed when nobody writes it and all of it is delivered; its number is never used again."""
+    journal = Journal(tmp_path, SMALL)
+    journal.append(event(1))
+    (first,) = journal.spool.segments()
+    assert not journal.spool.end(first, first.size)  # it is being written
+    journal.close()
+    assert not journal.spool.end(first, first.size - 1)
+    assert journal.spool.end(first, first.size)
+    assert [segment.number for segment in journal.spool.segments()] == [2]
+    journal.append(event(2))
+    assert everything(journal.spool) == [2]
+
+
+def test_a_writer_that_comes_while_a_segment_ends(tmp_path: Path) -> None:
+    """Has it open, waits for its lock, and goes on to the next."""
+    journal = Journal(tmp_path, SMALL)
+    journal.append(event(1))
+    journal.close()
+    spool, late = journal.spool, Journal(tmp_path, SMALL)
+    stale = spool.segments()[0]
+    spool.end(stale, stale.size)
+    late._open(stale)
+    stale.path.unlink(missing_ok=True)
+    late.append(event(2))
+    late.append(event(3))
+    assert set(everything(spool)) <= {2, 3}
+
+
+# reading
+
+
+def test_reading_on(tmp_path: Path) -> None:
+    """By count and by bytes; what several writers have in several segments is read from each."""
+    one, other = Journal(tmp_path, SMALL), Journal(tmp_path, SMALL)
+    other.append(event(0))  # keeps the first segment open, and comes back to it
+    for number in range(1, 60):
+        one.append(event(number))
+    tail, positions, found = Tail(one.spool), dict[int, int](), []
+    while (batch := tail.read(positions, 7, 1 << 20)).lines:
+        assert len(batch.lines) <= 7
+        positions = batch.positions
+        found += [Event.from_line(line).args[0] for line in batch.lines]
+    other.append(event(60))
+    assert [Event.from_line(line).args[0] for line in tail.read(positions, 7, 1 << 20).lines] == [60]
+    assert sorted(found) == list(range(60))
+    assert len(tail.read({}, 1000, 500).lines) == 2  # whole lines, as many as fit
+
+
+def test_half_a_line(tmp_path: Path) -> None:
+    """Is waited for, unless nobody is there to write the rest."""
+    spool = Spool(tmp_path)
+    spool.make()
+    spool.segment(1).path.write_bytes(b'{"event_type":"enqueued"\n{"half')
+    tail = Tail(spool)
+    batch = tail.read({}, 10, 1000)
+    assert batch.lines == [b'{"event_type":"enqueued"']
+    assert tail.read(batch.positions, 10, 1000).lines == []
+    spool.segment(2).path.write_bytes(b"")
+    batch = tail.read(batch.positions, 10, 1000)
+    assert batch.lines == [b'{"half']
+    assert tail.read(batch.positions, 10, 1000).lines == []
+    assert batch.positions[1] == spool.segment(1).size
+
+
+def test_a_line_that_is_longer_than_a_batch(tmp_path: Path) -> None:
+    """Comes alone."""
+    journal = Journal(tmp_path)
+    for number, size in enumerate([0, 3_000_000, 0]):
+        journal.append(event(number, size=size))
+    tail, positions, sizes = Tail(journal.spool), dict[int, int](), []
+    while (batch := tail.read(positions, 10, 1000)).lines:
+        positions = batch.positions
+        sizes.append([len(line) > 1000 for line in batch.lines])
+    assert sizes == [[False], [True], [False]]
+
+
+# the spool
+
+
+def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
+    """Is told when clues is configured, and what to do."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"file/spool can't be written.*CLUES_SPOOL"):
+        Journal(tmp_path / "file" / "spool")
+
+
+def test_where_it_is(tmp_path: Path) -> None:
+    """What was given, else what the environment says."""
+    assert spool_folder("/x/y", {"CLUES_SPOOL": "/z"}) == Path("/x/y")
+    assert spool_folder(None, {"CLUES_SPOOL": "/z"}) == Path("/z")
+    assert spool_folder(None, {"XDG_STATE_HOME": "/s"}) == Path("/s/clues/spool")
+    assert spool_folder(None, {"HOME": str(tmp_path)}) == tmp_path / ".local/state/clues/spool"
+    assert spool_folder(None, {"HOME": "/nowhere"}).name == "spool"
+
+
+@pytest.mark.parametrize(
+    "options", [{"drop": "some"}, {"sync": "often"}, {"max_bytes": 10}, {"segment_bytes": 0}, {"max_bytes": -1}]
+)
+def test_mistaken_options(options: dict[str, object]) -> None:
+    """Are named."""
+    with pytest.raises(ConfigError):
+        JournalOptions(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"name":"x","positions":{"a":1}}', b'{"name":"x","odd":1}'])
+def test_a_torn_checkpoint(tmp_path: Path, text: bytes) -> None:
+    """Is as none: to deliver twice is better than not at all."""
+    spool = Spool(tmp_path)
+    spool.make()
+    spool.save(Checkpoint("x", {1: 5}, delivered=3))
+    assert spool.checkpoint("x").positions == {1: 5}
+    (path,) = (tmp_path / "destinations").glob("*.json")
+    path.write_bytes(text)
+    assert spool.checkpoint("x") == Checkpoint("x")

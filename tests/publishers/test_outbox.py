@@ -1,0 +1,262 @@
+"""Who ships: a thread in the process that publishes, a companion, one process at a time; and how long an exit may take."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clues.errors import ConfigError
+from clues.event import Sample
+from clues.publishers import CompositePublisher, outbox, shipper
+from clues.publishers.delivery import Sent
+from clues.publishers.journal import JournalOptions
+from tests.forks import fork
+from tests.publishers.destinations import Appending, Recording, Shipping, event
+from tests.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Nothing of a test ships on after it."""
+    yield
+    for found in list(outbox._outboxes.values()):
+        for publisher in list(found.publishers):
+            found.remove(publisher)
+
+
+def appended(path: Path) -> list[tuple[int, int]]:
+    """What was delivered: the shipping process, the event's number."""
+    if not path.exists():
+        return []
+    lines = [line.split(b" ", 1) for line in path.read_bytes().splitlines()]
+    return [(int(pid), int(line.rsplit(b"[", 1)[1].rstrip(b"]}"))) for pid, line in lines]
+
+
+# by a thread
+
+
+def test_a_thread_ships(tmp_path: Path) -> None:
+    """It begins with the first event; flush tells when all is delivered; the journal then is as good as empty."""
+    destination = Recording()
+    publisher = Shipping(destination, tmp_path)
+    for number in range(3000):
+        publisher.publish(event(number))
+    assert publisher.flush(30)
+    assert destination.numbers() == list(range(3000))
+    publisher.close()
+    assert destination.closed.is_set()
+    assert publisher.outbox.journal.spool.size() == 0
+
+
+def test_closing_delivers_the_rest(tmp_path: Path) -> None:
+    """As far as its time allows; and what it can't deliver is there for the next."""
+    stuck = Recording(answer=lambda batch: Sent(retry=batch))
+    publisher = Shipping(stuck, tmp_path, flush_timeout=0.0)
+    publisher.publish(event(1))
+    assert not publisher.flush(0.0)
+    publisher.close()
+    destination = Recording()
+    publisher = Shipping(destination, tmp_path, flush_timeout=30)
+    publisher.publish(event(2))
+    publisher.close()
+    assert destination.numbers() == [1, 2]
+
+
+def test_samples_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of samplers, and delivery's own; a sampler that raises keeps none from the others."""
+    monkeypatch.setattr(shipper, "_TICK", 0.001)
+    destination = Recording()
+    publisher = Shipping(destination, tmp_path)
+
+    class Sampler:
+        def sample(self) -> list[Sample]:
+            return [Sample("clues.queue.depth", 3)]
+
+    class Broken:
+        def sample(self) -> list[Sample]:
+            raise LookupError
+
+    made = publisher.outbox.shipper((Broken(), Sampler()))
+    made.start()
+    wait_for(lambda: destination.samples)
+    assert {sample.name for sample in destination.samples} >= {"clues.queue.depth", "clues.delivery.delivered"}
+    assert publisher.outbox.faults.counts
+    made.end(30)
+
+
+def test_forked_children_ship_what_they_publish(tmp_path: Path) -> None:
+    """As gunicorn's and uWSGI's workers: one of them at a time, and each event once."""
+    path = tmp_path / "delivered"
+    publisher = Shipping(Appending(path), tmp_path / "spool")
+    publisher.publish(event(0))
+    assert publisher.flush(30)
+
+    def work(start: int) -> None:
+        for number in range(start, start + 50):
+            publisher.publish(event(number))
+        publisher.flush(30)
+
+    children = [fork(lambda start=start: work(start)) for start in (100, 200, 300)]
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    delivered = appended(path)
+    assert {pid for pid, _ in delivered} == {os.getpid()}  # it was first, and lives
+    assert sorted(number for _, number in delivered) == [0, *range(100, 150), *range(200, 250), *range(300, 350)]
+
+
+def test_another_process_takes_over(tmp_path: Path) -> None:
+    """When the one that ships is killed."""
+    path = tmp_path / "delivered"
+    publisher = Shipping(Appending(path), tmp_path / "spool")
+
+    def live() -> None:
+        publisher.publish(event(1))
+        while True:
+            signal.pause()
+
+    child = fork(live)
+    wait_for(lambda: appended(path) == [(child, 1)])
+    publisher.publish(event(2))
+    assert publisher.flush(30)
+    assert appended(path)[-1] == (child, 2)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    publisher.publish(event(3))
+    assert publisher.flush(30)
+    assert appended(path)[-1] == (os.getpid(), 3)
+
+
+# several publishers
+
+
+def test_one_journal_for_several(tmp_path: Path) -> None:
+    """Under a composite an event is written once, and each destination gets what it wants."""
+    one, other = Recording("one"), Recording("other")
+    apart = Recording("apart")
+    publisher = CompositePublisher(
+        Shipping(one, tmp_path / "a"),
+        CompositePublisher(Shipping(apart, tmp_path / "b")),
+        Shipping(other, tmp_path / "a", events=["failed"]),
+    )
+    for number in range(20):
+        publisher.publish(event(number))
+    assert publisher.flush(30)
+    assert (one.numbers(), other.numbers(), apart.numbers()) == (list(range(20)), [], list(range(20)))
+    assert len(publisher.outboxes) == 2
+    publisher.close()
+
+
+def test_what_they_must_agree_on(tmp_path: Path) -> None:
+    """How their journal is kept."""
+    Shipping(Recording("one"), tmp_path)
+    with pytest.raises(ConfigError, match="must agree"):
+        Shipping(Recording("other"), tmp_path, journal=JournalOptions(drop="oldest"))
+
+
+def test_another_programs_destination(tmp_path: Path) -> None:
+    """What it has not got yet is kept for it."""
+    Shipping(Recording("theirs"), tmp_path).close()
+    publisher = Shipping(Recording("ours"), tmp_path)
+    publisher.publish(event(1))
+    assert publisher.flush(30)
+    publisher.close()
+    theirs = Recording("theirs")
+    publisher = Shipping(theirs, tmp_path, flush_timeout=30)
+    publisher.publish(event(2))
+    publisher.close()
+    assert theirs.numbers() == [1, 2]
+
+
+# a companion
+
+
+def test_a_companion(tmp_path: Path) -> None:
+    """Ships for its family, whose own processes don't; TERM does not end it, and what comes late is delivered too."""
+    path = tmp_path / "delivered"
+    publisher = CompositePublisher(Shipping(Appending(path), tmp_path / "spool"))
+    companion = publisher.companion()
+    assert companion is not None
+    read, write = os.pipe()
+
+    def ship() -> None:
+        os.close(write)
+        companion.run(read, timeout=30)
+
+    child = fork(ship)
+    publisher.publish(event(1))
+    assert publisher.flush(30)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(child, number)
+    publisher.publish(event(2))
+    os.close(write)
+    assert os.waitpid(child, 0)[1] == 0
+    assert appended(path) == [(child, 1), (child, 2)]
+    os.close(read)
+
+
+def test_a_companion_leaves_when_told(tmp_path: Path) -> None:
+    """Within its time, though the back end takes nothing."""
+    publisher = Shipping(Recording(answer=lambda batch: Sent(retry=batch)), tmp_path)
+    companion = publisher.companion()
+    read, write = os.pipe()
+    child = fork(lambda: companion.run(read, timeout=0.1))
+    publisher.publish(event(1))
+    wait_for(lambda: list((tmp_path / "destinations").glob("*.lock")))
+    os.kill(child, signal.SIGQUIT)
+    status = os.waitpid(child, 0)[1]
+    assert status == 0 or os.WTERMSIG(status) == signal.SIGQUIT  # before it could listen
+    os.close(read)
+    os.close(write)
+
+
+# scripts
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from clues.publishers.delivery import Sent
+from tests.publishers.destinations import Appending, Recording, Shipping, event
+
+where = Path(sys.argv[1])
+
+class Hung(Recording):
+    def send(self, batch):
+        import time
+        print("sending", flush=True)
+        time.sleep(600)
+
+destination = Hung() if sys.argv[2] == "hung" else Appending(where / "delivered")
+publisher = Shipping(destination, where / "spool", flush_timeout=float(sys.argv[3]))
+publisher.publish(event(1))
+if sys.argv[2] == "hung":
+    while not (publisher.outbox._shipper and publisher.outbox._shipper._couriers):
+        pass
+print("done", flush=True)
+"""
+
+
+def run(where: Path, how: str, timeout: str) -> float:
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", SCRIPT, str(where), how, timeout], check=True, timeout=60)
+    return time.monotonic() - started
+
+
+def test_a_short_script(tmp_path: Path) -> None:
+    """Ships at its exit."""
+    run(tmp_path, "well", "30")
+    assert [number for _, number in appended(tmp_path / "delivered")] == [1]
+
+
+def test_an_exit_with_a_hung_back_end(tmp_path: Path) -> None:
+    """Takes no longer than was allowed, not the minutes of the back end; the event is there for the next."""
+    assert run(tmp_path, "hung", "0.2") < 30
+    assert not (tmp_path / "delivered").exists()
+    run(tmp_path, "well", "30")
+    assert [number for _, number in appended(tmp_path / "delivered")] == [1, 1]
