@@ -122,6 +122,11 @@ def _publishers_by_scheme() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group="clues.publishers")}
 
 
+def publisher_schemes() -> list[str]:
+    """The schemes of URLs that there are publishers for."""
+    return sorted(_publishers_by_scheme())
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from clues.event import Event, Sample
 from clues.faults import Faults, describe
@@ -16,7 +17,7 @@ from clues.metadata import timestamp
 from clues.publishers.choice import Choice
 from clues.publishers.delivery import Destination, HasState, Refusal, Sent, TakesSamples
 from clues.publishers.spool import Spool
-from clues.publishers.tail import Tail
+from clues.publishers.tail import Batch, Tail
 
 log = logging.getLogger("clues.shipper")
 
@@ -33,6 +34,13 @@ _GIVE_UP_TIME = 600.0  # seconds, with lines that a back end which works does no
 _START = b'{"event_type":'
 
 
+class Source(Protocol):
+    """Where lines come from."""
+
+    def read(self, positions: dict[int, int], max_events: int, max_bytes: int) -> Batch:
+        """What stands after these positions; never waits."""
+
+
 @dataclass
 class Steering:
     """What couriers are told.
@@ -47,7 +55,13 @@ class Steering:
 
 
 class Courier:
-    """Delivers to one destination; one thread calls `run`."""
+    """Delivers to one destination; one thread calls `run`.
+
+    Attributes:
+        steering: tells when to end.
+        checkpoint: how far it is.
+        problem: why the last attempt failed; empty if it didn't.
+    """
 
     def __init__(  # noqa: PLR0913 - its collaborators
         self,
@@ -56,6 +70,7 @@ class Courier:
         choice: Choice,
         steering: Steering,
         *,
+        source: Source | None = None,
         faults: Faults | None = None,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
@@ -67,6 +82,7 @@ class Courier:
             destination: where to.
             choice: what it wants.
             steering: tells when to end.
+            source: where lines come from; left out, the journal.
             faults: counts and says what goes wrong.
             clock: epoch seconds.
             chance: from 0 to 1, spreads retries.
@@ -74,11 +90,12 @@ class Courier:
         self._spool = spool
         self._destination = destination
         self._choice = choice
-        self._steering = steering
+        self.steering = steering
         self._faults = faults or Faults()
         self._clock = clock
         self._chance = chance
-        self._tail = Tail(spool)
+        self._source = source or Tail(spool)
+        self.problem = ""
         self._samples: list[Sample] | None = None
         self.checkpoint = spool.checkpoint(destination.name)
         if isinstance(destination, HasState) and self.checkpoint.state:
@@ -97,11 +114,11 @@ class Courier:
     def run(self) -> None:
         """Deliver until told to end."""
         try:
-            while not self._steering.stop.is_set():
+            while not self.steering.stop.is_set():
                 if not self.step():
-                    if self._steering.draining:
+                    if self.steering.draining:
                         break
-                    self._steering.stop.wait(POLL)
+                    self.steering.stop.wait(POLL)
         except Exception as error:
             log.exception("%s gets nothing more until the shipper is started again", self.name)
             self._faults.report(self.name, error, "it gets nothing more until the shipper is started again")
@@ -110,9 +127,9 @@ class Courier:
                 self._destination.close()
 
     def step(self) -> bool:
-        """Deliver one batch; gives whether there was one, and all of it was dealt with."""
+        """Deliver one batch; gives whether there was anything to read, and all of it was dealt with."""
         self._send_samples()
-        batch = self._tail.read(self.checkpoint.positions, self._destination.max_events, self._destination.max_bytes)
+        batch = self._source.read(self.checkpoint.positions, self._destination.max_events, self._destination.max_bytes)
         if not batch.lines and batch.positions == self.checkpoint.positions:
             return False
         wanted = [line for line in batch.lines if self._choice.wants(line)]
@@ -123,7 +140,7 @@ class Courier:
         if isinstance(self._destination, HasState):
             self.checkpoint.state = dict(self._destination.state())
         self._spool.save(self.checkpoint)
-        return bool(batch.lines)
+        return True
 
     def _deliver(self, pending: list[bytes]) -> bool:
         """Send lines until each is delivered or refused; gives False if told to end before."""
@@ -133,6 +150,7 @@ class Courier:
             chunk = pending[:_PROBE] if failures >= _PROBE_AFTER else pending
             later = pending[len(chunk) :]
             sent = self._send(chunk)
+            self.problem = sent.problem if sent.retry else ""
             retry = [*sent.retry, *self._bury(sent.refused)]
             taken = len(chunk) - len(sent.retry) - len(sent.refused)
             self.checkpoint.delivered += taken
@@ -145,7 +163,7 @@ class Courier:
             if works and attempt >= _GIVE_UP_AFTER and time.monotonic() > since + _GIVE_UP_TIME:
                 self._bury([Refusal(line, f"not taken in {attempt} attempts: {sent.problem}") for line in pending])
                 return True
-            if self._steering.stop.wait(self._pause(failures, sent.retry_after)):
+            if self.steering.stop.wait(self._pause(failures, sent.retry_after)):
                 return False
         return True
 

@@ -259,7 +259,8 @@ def test_health(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     now = 1_763_672_398.123456 + 100 + 86_400 * 365  # 100 s after the events
     health = Health(journal.spool, clock=lambda: now)
     (progress,) = health.progress()
-    assert (progress.lag_events, progress.lag_seconds) == (pytest.approx(1000, rel=0.01), pytest.approx(100, abs=0.01))
+    assert progress.lag_events == pytest.approx(1000, rel=0.01)
+    assert progress.lag_seconds == pytest.approx(100, abs=0.01)
     assert progress.lag_bytes == journal.spool.size()
     health.warn()
     health.warn()

@@ -6,6 +6,8 @@ import errno
 import os
 import signal
 import threading
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,7 @@ def test_processes_and_threads(tmp_path: Path) -> None:
 
     journal = Journal(tmp_path, SMALL)
     journal.append(event(9999))  # is open when the children are forked
-    children = [fork(lambda start=start: write(start)) for start in (0, 500, 1000)]
+    children = [fork(partial(write, start)) for start in (0, 500, 1000)]
     threads = [threading.Thread(target=write, args=(start,)) for start in (1500, 2000)]
     for thread in threads:
         thread.start()
@@ -110,13 +112,9 @@ def test_a_full_spool(tmp_path: Path, drop: str) -> None:
     now = 0.0
     options = JournalOptions(segment_bytes=4096, max_bytes=20_000, drop=drop)  # type: ignore[arg-type]
     journal = Journal(tmp_path, options, clock=lambda: now)
-    written = []
     for number in range(500):
-        try:
+        with suppress(JournalFullError):
             journal.append(event(number))
-            written.append(number)
-        except JournalFullError as error:
-            assert "20000 bytes" in str(error)
     assert journal.spool.size() < 20_000 + 4096
     found = everything(journal.spool)
     dropped, size = journal.spool.dropped()
@@ -156,7 +154,8 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("sync", ["never", "second", "always"])
 def test_forcing_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: str) -> None:
     """As often as was wanted."""
-    calls, now = [], 100.0
+    calls: list[int] = []
+    now = 100.0
     monkeypatch.setattr(os, "fdatasync", calls.append)
     journal = Journal(tmp_path, JournalOptions(sync=sync), clock=lambda: now)  # type: ignore[arg-type]
     for number in range(5):

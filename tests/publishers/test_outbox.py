@@ -1,4 +1,4 @@
-"""Who ships: a thread in the process that publishes, a companion, one process at a time; and how long an exit may take."""
+"""Who ships: a thread where events are published, or a companion; one at a time; and how long an exit may take."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ def test_forked_children_ship_what_they_publish(tmp_path: Path) -> None:
             publisher.publish(event(number))
         publisher.flush(30)
 
-    children = [fork(lambda start=start: work(start)) for start in (100, 200, 300)]
+    children = [fork(partial(work, start)) for start in (100, 200, 300)]
     for child in children:
         assert os.waitpid(child, 0)[1] == 0
     delivered = appended(path)

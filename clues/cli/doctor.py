@@ -1,0 +1,175 @@
+"""``clues doctor``: whether events get where they should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from clues.publishers.spool import Spool
+
+_EXAMPLE = """\
+Examples:
+
+  clues doctor
+
+  clues doctor --spool /var/spool/clues --json | jq '.destinations[].lag_seconds'
+
+Exit status: 0 all is well; 1 something is wrong, and said."""
+
+_LATE = 60.0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=_EXAMPLE)(doctor)
+
+
+def doctor(
+    *,
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            "--spool",
+            metavar="DIR",
+            help="The spool folder; CLUES_SPOOL, else the user's own, if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The findings as one JSON object.")] = False,
+) -> None:
+    """Look at the configuration, the journal, and how far each back end is."""
+    import json
+
+    from clues.cli.output import quiet_pipe
+    from clues.publishers.spool import Spool, spool_folder
+
+    place = Spool(spool_folder(spool))
+    found = _findings(place)
+    with quiet_pipe():
+        if as_json:
+            print(json.dumps(found))
+        else:
+            _print(found)
+    if found["problems"]:
+        raise typer.Exit(1)
+
+
+def _findings(spool: Spool) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from clues import __version__
+    from clues.publishers.health import Health
+
+    configuration, problems = _configuration()
+    dropped, dropped_bytes = spool.dropped() if spool.folder.is_dir() else (0, 0)
+    destinations = [
+        {**asdict(one), "shipper": _shipper(spool.lock(one.name))}
+        for one in (Health(spool).progress() if spool.folder.is_dir() else [])
+    ]
+    for one in destinations:
+        if one["lag_events"] and not one["shipper"]:
+            problems.append(f"nobody ships to {one['name']}, and {one['lag_events']} events wait for it")
+        elif one["lag_seconds"] > _LATE:
+            problems.append(f"{one['name']} is {one['lag_seconds']:.0f} s behind")
+        if one["dead_lettered"]:
+            problems.append(f"{one['name']} refused {one['dead_lettered']} events: {spool.dead_letter(one['name'])}")
+    if dropped:
+        problems.append(f"{dropped} events ({dropped_bytes} bytes) were dropped: the journal was full")
+    return {
+        "version": __version__,
+        "fast": _fast(),
+        "publishers": configuration,
+        "spool": str(spool.folder),
+        "spool_bytes": spool.size(),
+        "published": _published(destinations),
+        "dropped": dropped,
+        "destinations": destinations,
+        "problems": problems,
+    }
+
+
+def _configuration() -> tuple[list[str], list[str]]:
+    """The publishers that CLUES_PUBLISHERS names, without secrets, and what is wrong with them."""
+    import os
+    from urllib.parse import urlsplit
+
+    from clues.plugs import publisher_schemes
+
+    named, problems = [], []
+    known = publisher_schemes()
+    for url in os.environ.get("CLUES_PUBLISHERS", "").split(","):
+        parts = urlsplit(url.strip())
+        if not url.strip():
+            continue
+        named.append(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
+        if parts.scheme not in known:
+            problems.append(f"CLUES_PUBLISHERS: there is no publisher {parts.scheme}://")
+    return named, problems
+
+
+def _fast() -> dict[str, bool]:
+    from importlib.util import find_spec
+
+    return {name: find_spec(name) is not None for name in ("orjson", "hiredis")}
+
+
+def _published(destinations: list[dict[str, Any]]) -> int:
+    """The events that were journalled, as far as the best-informed destination knows."""
+    return max(
+        (one["delivered"] + one["left_out"] + one["dead_lettered"] + one["lag_events"] for one in destinations),
+        default=0,
+    )
+
+
+def _shipper(lock: Path) -> int:
+    """The process that ships, by its lock; 0 if nobody does."""
+    import fcntl
+
+    try:
+        with lock.open("r+b") as file:
+            text = file.read()
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return int(text or b"0")
+    except (OSError, ValueError):
+        pass
+    return 0
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from clues.cli.output import clean
+    from clues.cli.tables import on_one_line, plain_table, print_table
+
+    print(
+        f"clues {found['version']}; "
+        + ", ".join(
+            name if there else f"without {name} (pip install 'clues[fast]')" for name, there in found["fast"].items()
+        )
+    )
+    print(f"publishers: {clean(', '.join(found['publishers'])) or 'none in CLUES_PUBLISHERS'}")
+    print(f"spool: {clean(found['spool'])}, {found['spool_bytes']:,} bytes, {found['dropped']:,} events dropped")
+    if found["destinations"]:
+        table = plain_table()
+        for heading in ("destination", "delivered", "sent again", "refused", "waiting", "lag", "shipper"):
+            table.add_column(heading, justify="left" if heading == "destination" else "right")
+        for one in found["destinations"]:
+            table.add_row(
+                on_one_line(Text(clean(one["name"]))),
+                f"{one['delivered']:,}",
+                f"{one['retried']:,}",
+                f"{one['dead_lettered']:,}",
+                f"{one['lag_events']:,}",
+                f"{one['lag_seconds']:.1f} s",
+                str(one["shipper"] or "nobody"),
+            )
+        print_table(table)
+    for problem in found["problems"]:
+        print(f"! {clean(problem)}")
+    if not found["problems"]:
+        print("all is well")
