@@ -11,8 +11,8 @@ from urllib.parse import SplitResult
 from clues.errors import ConfigError
 from clues.publishers.delivery import Destination
 from clues.publishers.elasticsearch_bulk import MAX_BYTES, ElasticsearchDestination, destination_name
-from clues.publishers.elasticsearch_client import TIMEOUT, Server
 from clues.publishers.elasticsearch_documents import DATASET, Target
+from clues.publishers.elasticsearch_server import TIMEOUT, Server
 from clues.publishers.journal import JournalOptions
 from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, query_of, refuse_unknown, shipping_options
 

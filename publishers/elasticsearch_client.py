@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, Self
-from urllib.parse import SplitResult, unquote
+from typing import Any, Protocol
 
-from clues.errors import CluesError, ConfigError
-from clues.publishers.delivery import needs
-
-ELASTICSEARCH, OPENSEARCH = "elasticsearch", "opensearch"
-TIMEOUT = 10.0
-_LIBRARIES = {ELASTICSEARCH: "elasticsearch", OPENSEARCH: "opensearchpy"}
-_PORT = 9200
-_NO = {"0", "false", "no", "off"}
+from clues.errors import CluesError
 
 
 class UnreachableError(CluesError):
@@ -79,118 +71,16 @@ class Client(Protocol):
         """Let go of connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Which cluster, and how to get there; it holds no connection, so it may be made before a fork.
+class ElasticsearchClient:
+    """Elastic's client, of version 8 or 9."""
 
-    Attributes:
-        kind: whose client library to use.
-        hosts: URLs; empty with a cloud id, or a client of the user's own.
-        options: the library's options.
-        client: the user's own client.
-        timeout: seconds to wait for an answer.
-    """
-
-    kind: str
-    hosts: tuple[str, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    client: Any = None
-    timeout: float = TIMEOUT
-
-    @classmethod
-    def of(cls, target: object, *, timeout: float = TIMEOUT, **options: Any) -> Self:
-        """Take what a user gave: URLs or a client, and options of which None and True are the defaults.
-
-        Raises:
-            ConfigError: it is neither, or the library isn't installed.
-        """
-        if not timeout > 0:
-            msg = f"timeout must be a number of seconds above 0, not {timeout!r}"
-            raise ConfigError(msg)
-        given = {name: value for name, value in options.items() if value is not None and value is not True}
-        if target is not None and not isinstance(target, str | list | tuple):
-            return cls(_kind_of(target, given), client=target, timeout=timeout)
-        hosts = [target] if isinstance(target, str) else [*(target or ())]
-        if not all(isinstance(host, str) for host in hosts) or bool(hosts) == ("cloud_id" in given):
-            msg = "ElasticsearchPublisher takes URLs, or a client, or a cloud_id"
-            raise ConfigError(msg)
-        kind = OPENSEARCH if any(host.startswith(OPENSEARCH) for host in hosts) else ELASTICSEARCH
-        needs(_LIBRARIES[kind], kind, "ElasticsearchPublisher")
-        return cls(kind, tuple(map(_with_port, hosts)), given, timeout=timeout)
-
-    @classmethod
-    def from_url(cls, url: SplitResult, query: dict[str, str]) -> Self:
-        """Read ``elasticsearch+https://user:pass@host:9200/``.
-
-        Args:
-            url: the URL; plain ``http`` and ``https`` mean Elasticsearch.
-            query: its query; what is used is taken out of it.
-
-        Raises:
-            ConfigError: something of it is mistaken.
-        """
-        if not url.hostname:
-            msg = f"CLUES_PUBLISHERS: {url.scheme}:// needs a host, as in {ELASTICSEARCH}://localhost:9200"
-            raise ConfigError(msg)
-        options: dict[str, Any] = {
-            name: query.pop(name) for name in ("api_key", "ca_certs", "ssl_assert_fingerprint") if name in query
-        }
-        if url.username is not None:
-            options["basic_auth"] = (unquote(url.username), unquote(url.password or ""))
-        if query.pop("verify_certs", "true").lower() in _NO:
-            options["verify_certs"] = False
-        try:
-            timeout = float(query.pop("timeout", TIMEOUT))
-        except ValueError as error:
-            msg = f"CLUES_PUBLISHERS: timeout: {error}"
-            raise ConfigError(msg) from None
-        return cls.of(f"{url.scheme}://{_netloc(url)}{url.path.rstrip('/')}", timeout=timeout, **options)
-
-    @property
-    def place(self) -> str:
-        """Which cluster, without secrets; the same in every process."""
-        if self.client is not None:
-            transport = self.client.transport
-            places = map(_shown, transport.hosts) if self.kind == OPENSEARCH else _nodes(transport.node_pool)
-        else:
-            places = map(_without_user, self.hosts) if self.hosts else iter([f"cloud:{self.options['cloud_id']}"])
-        return ",".join(sorted(places))
-
-    def connect(self) -> Client:
-        """Make the client. Not before a fork."""
-        if self.kind == OPENSEARCH:
-            return _OpenSearch(self.client or self._opensearch(), self.place, self.timeout)
-        return _Elasticsearch(self.client or self._elasticsearch(), self.place, self.timeout)
-
-    def _elasticsearch(self) -> Any:
-        import elasticsearch  # noqa: PLC0415 - an extra, imported by the process that ships
-
-        options = dict(self.options)
-        if options.get("verify_certs") is False:
-            options["ssl_show_warn"] = False
-        hosts = [*map(_plain, self.hosts)] or None
-        return elasticsearch.Elasticsearch(hosts, http_compress=True, max_retries=0, **options)
-
-    def _opensearch(self) -> Any:
-        import opensearchpy  # noqa: PLC0415 - the same
-
-        options = dict(self.options)
-        if "basic_auth" in options:
-            options["http_auth"] = options.pop("basic_auth")
-        if "api_key" in options:
-            options["headers"] = {"authorization": f"ApiKey {options.pop('api_key')}"}
-        if options.get("verify_certs") is False:
-            options["ssl_show_warn"] = False
-        return opensearchpy.OpenSearch([*map(_plain, self.hosts)], http_compress=True, max_retries=0, **options)
-
-
-class _Elasticsearch:
     def __init__(self, client: Any, place: str, timeout: float) -> None:
         self.place = place
         self._client = client
         self._timeout = timeout
 
     def ask(self, method: str, path: str, body: bytes | None = None, *, kind: str = "application/json") -> Answer:
+        """Make one request."""
         from elastic_transport import TransportError  # noqa: PLC0415 - comes with the client
 
         # The transport, not the client: that would mark its own major version as the only one that may answer, and
@@ -214,16 +104,20 @@ class _Elasticsearch:
         return Answer(meta.status, found, {name.lower(): value for name, value in meta.headers.items()})
 
     def close(self) -> None:
+        """Let go of connections."""
         self._client.close()
 
 
-class _OpenSearch:
+class OpenSearchClient:
+    """OpenSearch's client."""
+
     def __init__(self, client: Any, place: str, timeout: float) -> None:
         self.place = place
         self._client = client
         self._timeout = timeout
 
     def ask(self, method: str, path: str, body: bytes | None = None, *, kind: str = "application/json") -> Answer:
+        """Make one request."""
         from opensearchpy.exceptions import OpenSearchException, TransportError  # noqa: PLC0415 - an extra
 
         try:
@@ -243,6 +137,7 @@ class _OpenSearch:
         return Answer(200, found)
 
     def close(self) -> None:
+        """Let go of connections."""
         self._client.close()
 
 
@@ -260,52 +155,3 @@ def shortened(error: object) -> str:
 
 def _reason_of(cause: object) -> object:
     return cause.get("reason") if isinstance(cause, Mapping) else None
-
-
-def _kind_of(client: object, options: Mapping[str, Any]) -> str:
-    owners = {ancestor.__module__.partition(".")[0] for ancestor in type(client).__mro__}
-    for kind, library in _LIBRARIES.items():
-        if library in owners and not type(client).__name__.startswith("Async"):
-            if options:
-                msg = f"{', '.join(sorted(options))}: say it to the client that you give to ElasticsearchPublisher"
-                raise ConfigError(msg)
-            return kind
-    msg = f"ElasticsearchPublisher takes URLs, an Elasticsearch or an OpenSearch client, not {type(client).__name__}"
-    raise ConfigError(msg)
-
-
-def _netloc(url: SplitResult) -> str:
-    """Host and port, without user and password."""
-    return url.netloc.rpartition("@")[2]
-
-
-def _with_port(host: str) -> str:
-    scheme, mark, rest = host.partition("://")
-    if not mark or scheme not in {"http", "https", *(f"{k}{s}" for k in _LIBRARIES for s in ("", "+http", "+https"))}:
-        msg = f"{host!r} must be a URL such as http://localhost:{_PORT}"
-        raise ConfigError(msg)
-    netloc, slash, path = rest.partition("/")
-    if not netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]:
-        netloc = f"{netloc.rstrip(':')}:{_PORT}"
-    return f"{scheme}://{netloc}{slash}{path}"
-
-
-def _plain(host: str) -> str:
-    """The URL as a client library takes it."""
-    scheme, _, rest = host.partition("://")
-    return f"{'https' if scheme.endswith('https') else 'http'}://{rest}"
-
-
-def _without_user(host: str) -> str:
-    scheme, mark, rest = _plain(host).partition("://")
-    netloc, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{netloc.rpartition('@')[2]}{slash}{path}"
-
-
-def _nodes(pool: Any) -> Iterator[str]:
-    return (node.base_url for node in pool.all())
-
-
-def _shown(host: Mapping[str, Any]) -> str:
-    scheme = "https" if host.get("use_ssl") or host.get("scheme") == "https" else "http"
-    return f"{scheme}://{host.get('host')}:{host.get('port', _PORT)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -13,17 +12,12 @@ from typing import Any
 
 from clues.event import Event, EventType, json_encoder
 from clues.metadata import read_attempt, read_hash, users_own
+from clues.publishers.elasticsearch_metadata import LONG, MAX_VALUE, Shaped, as_text
 
 ECS_VERSION = "8.17.0"
 DATASET = "clues.events"
 
-# A flattened field indexes each value with its path as one term, of at most 32,766 bytes: with 15 levels of 256
-# characters and 5,000 characters of a value that is never reached.
-MAX_DEPTH = 15
-MAX_KEY = 256
-MAX_VALUE = 5_000
 _MAX_ID = 512  # bytes, Elasticsearch's own limit
-_LONG = 2**63
 
 _TYPES = {
     EventType.ENQUEUED: ["info"],
@@ -169,7 +163,7 @@ def _trace_fields(traceparent: object) -> dict[str, Any]:
 def _own_fields(event: Event) -> dict[str, Any]:
     known = event.metadata
     args = _encode(event.args)
-    shaped = _Shaped()
+    shaped = Shaped()
     own = {key: value for key, value in users_own(known).items() if key not in _ELSEWHERE}
     metadata = shaped.mapping(own)
     truncated = known.get("_truncated")
@@ -218,57 +212,11 @@ def _looked_up(metadata: Mapping[str, Any], key: str) -> object:
     return found
 
 
-class _Shaped:
-    """Metadata in a shape that a flattened field takes, whatever it was; `cut` says whether anything was lost."""
-
-    def __init__(self) -> None:
-        self.cut = False
-
-    def mapping(self, found: Mapping[str, Any], depth: int = 1) -> dict[str, Any]:
-        shaped: dict[str, Any] = {}
-        for key, value in found.items():
-            name = key.replace("\0", "\ufffd")
-            if len(name) > MAX_KEY:
-                name, self.cut = f"{name[: MAX_KEY - 16]}…", True
-            while name in shaped:  # two that were different until now
-                name += "_"
-            shaped[name] = self._value(value, depth)
-        return shaped
-
-    def _value(self, value: object, depth: int) -> Any:
-        match value:
-            case str():
-                return self._string(value)
-            case dict() | list() if depth >= MAX_DEPTH:
-                return self._string(_as_text(value))
-            case dict():
-                return self.mapping(value, depth + 1)
-            case list():
-                return [self._value(part, depth + 1) for part in value]
-            case float() | int() if not -_LONG <= value < _LONG:  # NaN too
-                return self._string(str(value))
-            case _:
-                return value
-
-    def _string(self, text: str) -> str:
-        if len(text) <= MAX_VALUE:
-            return text
-        self.cut = True
-        return f"{text[: MAX_VALUE - 1]}…"
-
-
-def _as_text(value: object) -> str:
-    try:
-        return json.dumps(value, separators=(",", ":"))
-    except RecursionError:
-        return "<too deep>"
-
-
 def _encode(value: object) -> bytes:
     try:
         return json_encoder()(value)
     except (TypeError, ValueError, RecursionError):  # half a character, an integer beyond 64 bits, ever deeper lists
-        return _as_text(value).encode()
+        return as_text(value).encode()
 
 
 def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -310,7 +258,7 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < _LONG else None
+    return value if type(value) is int and 0 <= value < LONG else None
 
 
 def _number(value: object) -> float | None:

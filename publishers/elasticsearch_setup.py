@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from clues.errors import CluesError, ConfigError
-from clues.publishers.elasticsearch_client import ELASTICSEARCH, OPENSEARCH, Answer, Client
+from clues.publishers.elasticsearch_client import Answer, Client
 from clues.publishers.elasticsearch_documents import Target
+from clues.publishers.elasticsearch_server import ELASTICSEARCH, OPENSEARCH
 
 SETUP = "clues setup elasticsearch --to URL"
 DELETE_AFTER = "30d"

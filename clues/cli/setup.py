@@ -67,7 +67,7 @@ def _asked_for(to: str, namespace: str | None, index: str | None, *, dated: bool
     from urllib.parse import urlsplit
 
     from clues.publishers.elasticsearch import target_of
-    from clues.publishers.elasticsearch_client import Server
+    from clues.publishers.elasticsearch_server import Server
     from clues.publishers.shipped import query_of
 
     url = urlsplit(to)
