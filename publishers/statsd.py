@@ -21,13 +21,11 @@ With ``tags="datadog"`` the metrics are ``clues.<event>``, ``clues.time_in_queue
 
 from __future__ import annotations
 
-import errno
-import functools
 import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal
 from urllib.parse import SplitResult, unquote
 
 from clues.errors import ConfigError
@@ -35,6 +33,7 @@ from clues.event import Event, EventType, Sample
 from clues.publishers.datagrams import Datagrams, Path, Place
 from clues.publishers.names import EVERY, Name, checked_host, checked_port
 from clues.publishers.shipped import query_of, refuse_unknown
+from clues.publishers.statsd_packets import Client, Metric, Packets, Sink, part, tag
 
 HOST = "127.0.0.1"
 PORT = 8125
@@ -45,33 +44,9 @@ MTU = 1432
 _SMALLEST_MTU = 512
 _LARGEST_MTU = 65507
 _LONGEST_PATH = 107  # what the system's address of a Unix socket holds
-_LONGEST_PART = 100
+_LONGEST_NAME = 200
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
-_NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
-_NO_TAG = re.compile(r"[^\w\-:./]+")  # what Datadog would replace too
 _TIMED = frozenset({EventType.PERFORM_FINISHED, EventType.FAILED})
-
-
-class Metric(NamedTuple):
-    """One number.
-
-    Attributes:
-        name: with its prefix.
-        value: the number.
-        kind: ``c``, ``ms`` or ``g``.
-        tags: ``key:value``, for those that want tags.
-    """
-
-    name: str
-    value: float
-    kind: Literal["c", "ms", "g"]
-    tags: tuple[str, ...] = ()
-
-
-class _Sink(Protocol):
-    def take(self, metrics: Iterable[Metric]) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class StatsdPublisher:
@@ -115,11 +90,11 @@ class StatsdPublisher:
         self._prefix = _checked_name("prefix", prefix)
         self._key = _checked_name("key", key) if key else ""
         self._tagged = tags == "datadog"
-        self._sink: _Sink
+        self._sink: Sink
         if client is not None:
-            self._sink = _Client(client, tagged=self._tagged)
+            self._sink = Client(client, tagged=self._tagged)
         else:
-            self._sink = _Packets(Datagrams(place or _place(str(host), port, resolve_every)), mtu)
+            self._sink = Packets(Datagrams(place or _place(str(host), port, resolve_every)), mtu)
 
     @classmethod
     def from_url(cls, url: SplitResult) -> StatsdPublisher:
@@ -199,101 +174,24 @@ class StatsdPublisher:
             if took is not None:
                 yield self._metric("time_to_perform", took, "ms", event)
                 if self._key:
-                    yield Metric(f"{self._key}.{_part(event.worker_class)}", took, "ms")
+                    yield Metric(f"{self._key}.{part(event.worker_class)}", took, "ms")
 
     def _metric(self, what: str, value: float, kind: Literal["c", "ms"], event: Event) -> Metric:
         if self._tagged:
-            tags = _tag("queue", event.queue), _tag("job_class", event.worker_class)
+            tags = tag("queue", event.queue), tag("job_class", event.worker_class)
             return Metric(f"{self._prefix}.{what}", value, kind, tags)
-        return Metric(f"{self._prefix}.{what}.{_part(event.queue)}.{_part(event.worker_class)}", value, kind)
+        return Metric(f"{self._prefix}.{what}.{part(event.queue)}.{part(event.worker_class)}", value, kind)
 
     def _gauges(self, samples: Iterable[Sample]) -> Iterator[Metric]:
         for sample in samples:
             if not math.isfinite(sample.value):
                 continue
-            name = ".".join([self._prefix, *map(_part, sample.name.removeprefix("clues.").split("."))])
+            name = ".".join([self._prefix, *map(part, sample.name.removeprefix("clues.").split("."))])
             labels = sorted(sample.attributes.items())
             if self._tagged:
-                yield Metric(name, sample.value, "g", tuple(_tag(_part(key), value) for key, value in labels))
+                yield Metric(name, sample.value, "g", tuple(tag(part(key), value) for key, value in labels))
             else:
-                yield Metric(".".join([name, *(_part(value) for _, value in labels)]), sample.value, "g")
-
-
-class _Packets:
-    """Metrics in statsd's own spelling, several in a packet."""
-
-    def __init__(self, datagrams: Datagrams, mtu: int) -> None:
-        self._datagrams = datagrams
-        self._mtu = mtu
-
-    def take(self, metrics: Iterable[Metric]) -> None:
-        problem: OSError | None = None
-        for packet in packed((line for metric in metrics for line in _lines(metric)), self._mtu):
-            try:
-                self._datagrams.send(packet)
-            except OSError as error:  # the other packets may get through
-                problem = problem or error
-        if problem is not None:
-            raise problem
-
-    def close(self) -> None:
-        self._datagrams.close()
-
-
-class _Client:
-    """Somebody else's client: `increment` or `incr`, `timing`, `gauge`."""
-
-    def __init__(self, client: Any, *, tagged: bool) -> None:
-        self._count = getattr(client, "increment", None) or getattr(client, "incr", None)
-        self._time = getattr(client, "timing", None)
-        self._set = getattr(client, "gauge", None)
-        self._tagged = tagged
-        if not (callable(self._count) and callable(self._time) and callable(self._set)):
-            msg = f"StatsdPublisher: a client has incr or increment, timing and gauge; {type(client).__name__} has not"
-            raise ConfigError(msg)
-
-    def take(self, metrics: Iterable[Metric]) -> None:
-        calls = {"c": self._count, "ms": self._time, "g": self._set}
-        for metric in metrics:
-            given = {"tags": list(metric.tags)} if self._tagged else {}
-            calls[metric.kind](metric.name, metric.value, **given)  # type: ignore[misc]
-
-    def close(self) -> None:
-        """Nothing: the client is the application's."""
-
-
-def packed(lines: Iterable[bytes], mtu: int) -> Iterator[bytes]:
-    """Lines put together, as many as fit into a packet.
-
-    Raises:
-        OSError: one alone does not; the others have gone out.
-    """
-    packet, too_long = b"", 0
-    for line in lines:
-        if len(line) > mtu:
-            too_long += 1
-        elif not packet:
-            packet = line
-        elif len(packet) + 1 + len(line) <= mtu:
-            packet += b"\n" + line
-        else:
-            yield packet
-            packet = line
-    if packet:
-        yield packet
-    if too_long:
-        raise OSError(errno.EMSGSIZE, f"{too_long} metrics are longer than {mtu} bytes")
-
-
-def _lines(metric: Metric) -> Iterator[bytes]:
-    tags = f"|#{','.join(metric.tags)}" if metric.tags else ""
-    if metric.kind == "g" and metric.value < 0 and not tags:
-        yield f"{metric.name}:0|g".encode()  # to statsd a number with a sign is a difference
-    yield f"{metric.name}:{_number(metric.value)}|{metric.kind}{tags}".encode()
-
-
-def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.3f}".rstrip("0").rstrip(".")
+                yield Metric(".".join([name, *(part(value) for _, value in labels)]), sample.value, "g")
 
 
 def _milliseconds(seconds: Any) -> float | None:
@@ -301,17 +199,6 @@ def _milliseconds(seconds: Any) -> float | None:
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf:
         return float(seconds) * 1000
     return None
-
-
-@functools.lru_cache(maxsize=1024)
-def _part(name: str | None) -> str:
-    """A name as one part of a metric's name."""
-    return _NO_NAME.sub("_", name or "")[:_LONGEST_PART] or "unknown"
-
-
-@functools.lru_cache(maxsize=1024)
-def _tag(key: str, value: str | None) -> str:
-    return f"{key}:{_NO_TAG.sub('_', value or '')[:_LONGEST_PART] or 'unknown'}"
 
 
 def _place(host: str, port: int, every: float) -> Place:
@@ -328,7 +215,7 @@ def _place(host: str, port: int, every: float) -> Place:
 
 
 def _checked_name(what: str, name: object) -> str:
-    if isinstance(name, str) and len(name) <= 2 * _LONGEST_PART and _PREFIX.match(name):
+    if isinstance(name, str) and len(name) <= _LONGEST_NAME and _PREFIX.match(name):
         return name
     msg = f"StatsdPublisher: {what} must be a name such as clues or shop.jobs, not {name!r}"
     raise ConfigError(msg)
