@@ -47,6 +47,7 @@ class Meter:
         self._changed = False
         self._next = time.monotonic()
         self._patience = 1
+        self._closed = False
 
     def count(self, event: Event) -> None:
         """An event was delivered."""
@@ -90,7 +91,8 @@ class Meter:
         self._patience = 1 if taken else min(2 * self._patience, _MOST_PATIENCE)
         self._next = time.monotonic() + max(self._interval * self._patience, answer.retry_after or 0.0)
         if taken:
-            self._samples, self._changed = ([], 0), False
+            self._changed = False
+            self._samples = ([], 0)
         problem = answer.problem or (f"{left_out} states were too many" if left_out else "")
         if problem:
             raise NotExportedError(problem)
@@ -101,7 +103,10 @@ class Meter:
         Raises:
             NotExportedError: it was not taken.
         """
-        if self._changed or self._samples[0]:
+        closed = self._closed
+        new = self._changed or bool(self._samples[0])
+        self._closed = True
+        if new and not closed:
             self.export(min(timeout, CLOSING_TIMEOUT))
 
     def _now(self) -> int:
