@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +22,7 @@ from clues.event import Event, EventType
 from clues.publishers.delivery import Destination
 from clues.publishers.names import look_up_within
 from clues.publishers.tcp import DOUBTFUL_BYTES, DOUBTFUL_TIME, TLS, TCPDestination, TCPPublisher
+from clues.publishers.udp import UDPPublisher
 from tests.publishers.receivers import Authority, Lines, free_port
 from tests.requirements import lacking
 from tests.stories import Clock
@@ -217,6 +222,54 @@ def test_a_reset_behind_an_orderly_end_is_no_delivery() -> None:
             connection.deliver(line(2) + b"\n")
         assert caught.value.errno
         to.destination.close()
+
+
+RECEIVER = """
+import os, signal, socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+out = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+print("listening", flush=True)
+peer, _ = listener.accept()
+limit = int(sys.argv[3])
+while data := peer.recv(min(65536, limit)):
+    os.write(out, data)
+    limit -= len(data)
+    if not limit:
+        print("full", flush=True)
+        signal.pause()
+"""
+
+
+def test_a_program_that_is_killed_again_and_again_misses_nothing(tmp_path: Path) -> None:
+    """It reads some, and is killed with the rest unread; its successor gets that, and what comes later."""
+    port, out, to = free_port(), tmp_path / "out", None
+    next_number = 0
+    for limit in (1500, 4000, 10_000, 1 << 30):
+        command = [sys.executable, "-c", RECEIVER, str(port), str(out), str(limit)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"listening\n"
+            to = to or To(port)
+            to.destination.send([line(next_number)])  # may find the one before gone
+            for _ in range(30):
+                to.delivers(next_number, next_number + 1)
+                next_number += 1
+            if limit < 1 << 30:
+                assert program.stdout.readline() == b"full\n"
+                program.kill()
+            else:
+                to.destination.close()
+    found = {json.loads(text)["metadata"]["n"] for text in out.read_bytes().split(b"\n") if _is_whole(text)}
+    assert found == set(range(next_number + 1))
+
+
+def _is_whole(text: bytes) -> bool:
+    """Where a program was killed, its last line stays torn, with the next one's first behind it."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 # --- Peers that hang ---
@@ -421,3 +474,46 @@ def test_mistaken_urls(url: str, words: str) -> None:
 def test_mistaken_addresses(host: Any, port: Any) -> None:
     with pytest.raises(ConfigError, match="TCPPublisher"):
         TCPPublisher(host, port)
+
+
+# --- A real rsyslog ---
+
+RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
+
+
+def test_a_real_rsyslog_writes_events_as_they_are(tmp_path: Path) -> None:
+    """By the configuration that docs/recipes.md shows; over TCP and UDP."""
+    program = os.environ.get("RSYSLOGD") or shutil.which("rsyslogd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        lacking("rsyslog", "no rsyslogd on PATH; apt-get install rsyslog, or its path in RSYSLOGD")
+    shown = re.search(r"```\n(global.*?)```", RECIPES.read_text(), re.DOTALL)
+    assert shown is not None
+    tcp, udp, file = free_port(), free_port(socket.SOCK_DGRAM), tmp_path / "events.log"
+    config = shown[1].replace("5170", str(tcp)).replace("/var/log/clues/events.log", str(file))
+    more = f'module(load="imudp")\ninput(type="imudp" port="{udp}" address="127.0.0.1" ruleset="clues")\n'
+    (tmp_path / "rsyslog.conf").write_text(f'{config}global(workDirectory="{tmp_path}")\n{more}')
+    options: list[str | Path] = ["-n", "-f", tmp_path / "rsyslog.conf", "-i", tmp_path / "pid"]
+    with (tmp_path / "output").open("wb") as output:
+        server = subprocess.Popen([program, *options], stdout=output, stderr=output)
+    try:
+        destination = TCPDestination("tcp:test", "127.0.0.1", tcp)
+        events = [line(1, 'Grüße\n\t"\\'), line(2, "x" * 20_000), line(3)]
+        wait_for(lambda: not destination.send(events[:1]).retry or server.poll() is not None, "rsyslog")
+        assert server.poll() is None, (tmp_path / "output").read_text()
+        assert not destination.send(events[1:]).retry
+        destination.close()
+        wait_for(lambda: _lines_of(file) == events, "the events by TCP")
+        publisher = UDPPublisher("127.0.0.1", udp)
+        publisher.publish(an_event(4))
+        publisher.publish(an_event(5, "x" * 20_000))
+        publisher.close()
+        wait_for(lambda: len(_lines_of(file)) == 5, "the events by UDP")
+        assert _lines_of(file)[3] == line(4)
+        assert Event.from_line(_lines_of(file)[4]).metadata["_truncated"] == ["metadata"]
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _lines_of(file: Path) -> list[bytes]:
+    return file.read_bytes().split(b"\n")[:-1] if file.exists() else []
