@@ -7,6 +7,7 @@ What the environment may say is told in `clues.environment`.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import threading
@@ -118,7 +119,7 @@ def configure(
         max_backtrace_bytes: cap on a backtrace, in bytes; its head and its tail are kept.
         adopt_unstamped: give jobs that were enqueued without clues events too, from dequeued on.
         hostname: this host's name in events.
-        propagator: carries trace context in items.
+        propagator: carries trace context in items; left out, the publisher's own, if it has one (OTLPPublisher).
         samplers: offer states, such as queue depth.
         environ: where to look for what is left out.
 
@@ -152,6 +153,11 @@ def configure(
         # Last, for it may open files, which nobody would close if another value were mistaken.
         publisher=as_publisher(publisher) if publisher is not None else given.publisher(),
     )
+    if config.propagator is None:
+        theirs = offering(
+            "the publisher's propagator", getattr(config.publisher, "propagator", None), "inject", "activate"
+        )
+        config = dataclasses.replace(config, propagator=theirs)
     given.warn_of_unknown()
     json_encoder()  # found now, so that no job waits for the import
     replace(default, config)
@@ -161,7 +167,8 @@ def configure(
 def configure_from_environment(environ: Mapping[str, str] = os.environ) -> bool:
     """Configure from the environment alone, unless the application has configured already.
 
-    Job systems call it at their start, so that ``CLUES_PUBLISHERS`` is all that a deployment needs.
+    Job systems call it at their start, so that ``CLUES_PUBLISHERS``, or ``STATSD_HOST``, is all that a
+    deployment needs.
 
     Returns:
         Whether clues is configured now.
@@ -169,7 +176,7 @@ def configure_from_environment(environ: Mapping[str, str] = os.environ) -> bool:
     Raises:
         ConfigError: a variable's value is mistaken.
     """
-    if default.config is None and environ.get("CLUES_PUBLISHERS", "").strip():
+    if default.config is None and any(environ.get(name, "").strip() for name in ("CLUES_PUBLISHERS", "STATSD_HOST")):
         configure(environ=environ)
     return configured()
 

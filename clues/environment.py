@@ -13,6 +13,9 @@ Read by `clues.configure` for what the call leaves out:
 ``CLUES_MAX_BACKTRACE_BYTES`` of a backtrace (8192)
 ``CLUES_ADOPT_UNSTAMPED``  ``true``: jobs that were enqueued without clues get events too, from dequeued on
 ``CLUES_HOSTNAME``         the host's name in events, instead of the system's
+``CLUES_SPOOL``            the folder of the journal, where events wait for delivery over a network
+``STATSD_HOST``            send metrics to statsd there, as Action Verb's fork of Resque does; ``STATSD_PORT`` is its
+                           port (8125), ``STATSD_KEY`` what the job's name is appended to
 =========================  ==========================================================================================
 """
 
@@ -21,6 +24,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from clues.errors import ConfigError
 from clues.event import Publisher
@@ -105,9 +109,20 @@ class Environment:
         return size
 
     def publisher(self) -> Publisher:
-        """Who ``CLUES_PUBLISHERS`` names."""
+        """Who ``CLUES_PUBLISHERS`` names, and statsd where ``STATSD_HOST`` does."""
         urls = [url for url in (part.strip() for part in self.text("CLUES_PUBLISHERS").split(",")) if url]
-        return publisher_from_urls(urls)
+        return publisher_from_urls([*urls, *self._statsd()])
+
+    def _statsd(self) -> list[str]:
+        host, port = self.text("STATSD_HOST"), self.text("STATSD_PORT")
+        if not host:
+            return []
+        if port and not port.isdecimal():
+            msg = f"STATSD_PORT must be a port, not {port!r}"
+            raise ConfigError(msg)
+        key = self.text("STATSD_KEY").strip(".")
+        query = f"?key={quote(key)}" if key else ""
+        return [f"statsd://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{query}"]
 
     def warn_of_unknown(self) -> None:
         """Say which variables look like ours and are not: a misspelt one would do nothing, silently."""

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult
 from clues.errors import ConfigError, Interrupt
 from clues.event import Event, Publisher, Sample
 from clues.faults import Faults
-from clues.plugs import PublisherLike, as_publisher, name_of
+from clues.plugs import Propagator, PublisherLike, as_publisher, name_of
 from clues.publishers.outbox import Companion, Outbox
 from clues.publishers.shipped import ShippedPublisher
 
@@ -87,6 +87,12 @@ class CompositePublisher:
         for child in self.children:
             if hasattr(child, "close"):
                 self._guarded(child, child.close)
+
+    @property
+    def propagator(self) -> Propagator | None:
+        """What carries trace context in items, where one of the children wants that."""
+        found = (getattr(child, "propagator", None) for child in self.children)
+        return next((propagator for propagator in found if propagator is not None), None)
 
     def companion(self) -> Companion | None:
         """What ships for the children, in a process of its own; None if none of them ships."""
