@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ import clues
 from clues.config import Settings
 from clues.event import Event
 from clues.lifecycle import Lifecycle
-from clues.publishers.delivery import Destination
+from clues.publishers.delivery import Destination, Sent
 from clues.publishers.otlp import OTLPPublisher
 from clues.publishers.otlp_counts import SENT
 from tests.forks import forked
@@ -100,9 +100,10 @@ def test_a_shipper_that_is_killed_counts_nothing_twice(receiver: Receiver, tmp_p
             self.inner = inner
             self.name, self.max_events, self.max_bytes = inner.name, inner.max_events, inner.max_bytes
 
-        def send(self, batch: Any) -> None:
-            self.inner.send(batch)
+        def send(self, batch: Sequence[bytes], /) -> Sent:
+            sent = self.inner.send(batch)
             os.kill(os.getpid(), signal.SIGKILL)
+            return sent
 
         def close(self) -> None:
             self.inner.close()
