@@ -167,14 +167,16 @@ class Authority:
         self._key = folder / "ca.key"
         self._openssl(
             "req", "-x509", *self._new_key(self._key), "-days", "2", "-subj", "/CN=test authority",
-            "-addext", "basicConstraints=critical,CA:TRUE", "-out", self.ca,
+            "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign", "-out", self.ca,
         )  # fmt: skip
 
     def issue(self, name: str, *alternatives: str) -> tuple[Path, Path]:
         """A certificate and its key, for ``DNS:localhost``, ``IP:127.0.0.1`` and the like."""
         certificate, key, request = (self._folder / f"{name}.{end}" for end in ("pem", "key", "csr"))
         extensions = self._folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={','.join(alternatives)}\n" if alternatives else "")
+        named = f"subjectAltName={','.join(alternatives)}\n" if alternatives else ""
+        # Python 3.13 is strict about these.
+        extensions.write_text(f"authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n{named}")
         self._openssl("req", *self._new_key(key), "-subj", f"/CN={name}", "-out", request)
         self._openssl(
             "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._key, "-CAcreateserial", "-days", "2",
