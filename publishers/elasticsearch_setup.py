@@ -27,6 +27,8 @@ _AGE = re.compile(r"([1-9]\d{0,4})([dhm])", re.ASCII)
 _ROLLOVER = "7d"
 _MINUTES = {"d": 1440, "h": 60, "m": 1}
 _MISSING = 404
+_FORBIDDEN = {401, 403}
+_PRODUCTS = {ELASTICSEARCH: "Elasticsearch", OPENSEARCH: "OpenSearch"}
 
 
 class SetupError(CluesError):
@@ -90,7 +92,7 @@ def kind_of(client: Client) -> str:
     if answer.headers.get("x-elastic-product") == "Elasticsearch" or (
         isinstance(version, dict) and "number" in version
     ):
-        if answer.status in {401, 403}:
+        if answer.status in _FORBIDDEN:
             raise SetupError(f"HTTP {answer.status} {answer.reason}")
         return ELASTICSEARCH
     msg = f"{client.place} is neither Elasticsearch nor OpenSearch: HTTP {answer.status} {answer.reason}"
@@ -158,8 +160,10 @@ def _lifecycle(client: Client, kind: str, target: Target, delete_after: str | No
             what, name, "left out", "a single index can't lose its old events: use the data stream or --dated"
         )
     answer = client.ask("GET", "/_plugins/_ism/policies?size=1" if kind == OPENSEARCH else "/_ilm/status")
+    if answer.status in _FORBIDDEN:
+        raise _refused(f"is there {what[:3]}", answer)
     if answer.status != 200:  # noqa: PLR2004
-        why = f"{kind} has no {what[:3]} here, so nothing will delete old events (HTTP {answer.status} {answer.reason})"
+        why = f"this {_PRODUCTS[kind]} has no {what[:3]}, so nothing deletes old events (HTTP {answer.status})"
         return None, Step(what, name, "left out", why)
     file = f"{what[:3].lower()}-policy{'-dated' if target.dated else ''}.json"
     put = _put_ism if kind == OPENSEARCH else _put_ilm
@@ -249,7 +253,7 @@ def _found(client: Client, path: str) -> dict[str, Any] | None:
 
 def _refused(what: str, answer: Answer) -> SetupError:
     hint = "; the user needs the cluster privileges manage_index_templates and manage_ilm"
-    return SetupError(f"{what}: HTTP {answer.status} {answer.reason}{hint if answer.status in {401, 403} else ''}")
+    return SetupError(f"{what}: HTTP {answer.status} {answer.reason}{hint if answer.status in _FORBIDDEN else ''}")
 
 
 def _outcome(before: str | None, now: str) -> str:

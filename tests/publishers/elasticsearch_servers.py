@@ -26,6 +26,9 @@ from clues.demo.redis_server import free_port
 from tests.requirements import lacking
 from tests.waiting import wait_for
 
+# Read at once: while a test runs, the environment has nothing of clues.
+_URLS = {name: os.environ.get(f"CLUES_{name.upper()}_URL") for name in ("elasticsearch", "opensearch")}
+_CACHE = Path(os.environ.get("CLUES_TESTS_CACHE", Path.home() / ".cache" / "clues-tests"))
 _HERE = Path(__file__).parent / "search_servers"
 _CENTRAL = "https://repo.maven.apache.org/maven2/"
 _DOWNLOAD_TIME = 300  # seconds; a few are usual
@@ -134,7 +137,7 @@ def real_opensearch() -> Iterator[str]:
 
 
 def _url(kind: Kind) -> Iterator[str]:
-    if url := os.environ.get(f"CLUES_{kind.name.upper()}_URL"):
+    if url := _URLS[kind.name]:
         yield url
         return
     if shutil.which("java") is None or shutil.which("javac") is None:
@@ -151,12 +154,11 @@ def _url(kind: Kind) -> Iterator[str]:
 
 
 def _jars(kind: Kind) -> list[Path]:
-    cache = Path(os.environ.get("CLUES_TESTS_CACHE", Path.home() / ".cache" / "clues-tests"))
-    folder = cache / f"{kind.name}-{kind.version}"
+    folder = _CACHE / f"{kind.name}-{kind.version}"
     wanted = _wanted(_HERE / f"{folder.name}.sha256")
     missing = {path: digest for path, digest in wanted.items() if not (folder / Path(path).name).exists()}
     if missing and kind.name not in os.environ.get("CLUES_REQUIRE", ""):
-        lacking(kind.name, f"not in {cache}; CLUES_REQUIRE={kind.name} downloads {len(missing)} jars, 42 MB in all")
+        lacking(kind.name, f"not in {_CACHE}; CLUES_REQUIRE={kind.name} downloads {len(missing)} jars, 42 MB in all")
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + _DOWNLOAD_TIME
     try:

@@ -261,3 +261,21 @@ def test_refusals_hold_the_line_whole(fake: FakeElasticsearch, destination: Elas
     assert isinstance(refusal, Refusal)
     assert json.loads(refusal.line)["args"] == [0]
     assert len(refusal.reason) <= 300
+
+
+def test_by_way_of_the_journal(fake: FakeElasticsearch, tmp_path: Path, kind: str) -> None:  # noqa: F811
+    """What is published is delivered by the shipper."""
+    publisher = ElasticsearchPublisher(f"{kind}+{fake.url}", spool=tmp_path, flush_timeout=30)
+    for number in range(20):
+        publisher.publish(event(number))
+    assert publisher.flush(30)
+    assert sorted(map(number_of, fake.documents.values())) == list(range(20))
+    publisher.close()
+
+
+def test_missing_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is said when clues is configured, with what to install."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    for scheme, extra in [("http", "elasticsearch"), ("opensearch", "opensearch")]:
+        with pytest.raises(ConfigError, match=rf"pip install 'clues\[{extra}\]'"):
+            ElasticsearchPublisher(f"{scheme}://localhost", spool=tmp_path)

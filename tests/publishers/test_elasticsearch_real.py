@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,6 @@ from clues.publishers.elasticsearch_server import Server
 from clues.publishers.elasticsearch_setup import is_set_up, set_up
 from tests.publishers.elasticsearch_servers import real_elasticsearch, real_opensearch  # noqa: F401 - fixtures
 
-_numbers = itertools.count()
-
 
 @pytest.fixture(params=["elasticsearch", "opensearch"])
 def url(request: pytest.FixtureRequest) -> str:
@@ -43,8 +41,8 @@ def client(url: str) -> Iterator[Client]:
 
 @pytest.fixture
 def name() -> str:
-    """A namespace that no other test has."""
-    return f"test{next(_numbers)}"
+    """A namespace that no other test has, nor an earlier run on the same server."""
+    return f"test{secrets.token_hex(6)}"
 
 
 def line(metadata: dict[str, Any] | None = None, *, number: int = 0, at: str = "2026-11-20T20:59:58.123456Z") -> bytes:

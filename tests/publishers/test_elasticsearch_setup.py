@@ -140,6 +140,19 @@ class OpenSearch:
     def close(self) -> None: ...
 
 
+def test_without_rights() -> None:
+    """Who may not ask for policies gets no templates that would go without."""
+
+    class Closed(OpenSearch):
+        def ask(self, method: str, path: str, body: bytes | None = None, *, kind: str = "") -> Answer:
+            return Answer(403, {"error": "no"}) if "ism" in path else super().ask(method, path, body)
+
+    closed = Closed()
+    with pytest.raises(SetupError, match="HTTP 403 no; the user needs"):
+        list(set_up(closed, STREAM))
+    assert closed.puts == []
+
+
 def test_ism() -> None:
     """A policy is replaced only under the number that it was read with, and names its streams itself."""
     client = OpenSearch()
