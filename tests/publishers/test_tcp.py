@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ import pytest
 
 from clues.errors import ConfigError
 from clues.event import Event, EventType
+from clues.publishers import connection
 from clues.publishers.delivery import Destination
 from clues.publishers.names import look_up_within
 from clues.publishers.tcp import DOUBTFUL_BYTES, DOUBTFUL_TIME, TLS, TCPDestination, TCPPublisher
@@ -215,11 +217,11 @@ def test_a_reset_behind_an_orderly_end_is_no_delivery() -> None:
         to.delivers(1)
         peer, _ = listener.accept()
         assert peer.recv(1 << 16) == line(1) + b"\n"
-        connection = to.destination._connection
-        assert connection is not None
+        opened = to.destination._connection
+        assert opened is not None
         peer.close()
         with pytest.raises(OSError) as caught:  # as if the end had come just after the look
-            connection.deliver(line(2) + b"\n")
+            opened.deliver(line(2) + b"\n")
         assert caught.value.errno
         to.destination.close()
 
@@ -299,13 +301,21 @@ def test_taken_by_the_own_kernel_alone_is_not_delivered() -> None:
         to.destination.close()
 
 
-def test_a_slow_peer_that_moves_is_waited_for(receiver: Lines) -> None:
-    """The timeout is for standing still."""
-    to = To(receiver.port, timeout=5.0)
-    batch = [line(number, "x" * 100_000) for number in range(50)]
-    assert not to.destination.send(batch).retry
-    wait_for(lambda: len(receiver.lines) == 50, "all lines")
-    to.destination.close()
+def test_a_slow_peer_that_moves_is_waited_for(receiver: Lines, to: To, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeout is for standing still: ten bytes in forty seconds are fine, where none in five are not."""
+    to.delivers(1)
+    clock, left = Clock(), list(range(10, -1, -1))
+
+    def slowly(opened: socket.socket) -> int:
+        clock.now += 4.0
+        return left.pop(0)
+
+    monkeypatch.setattr(connection, "_unacknowledged", slowly)
+    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=clock))
+    to.delivers(2)
+    assert left == []
+    left[:] = [10] * 5
+    assert "has not taken 10 bytes for 5 s" in to.destination.send([line(3)]).problem
 
 
 def test_a_black_hole_ends_with_the_timeout() -> None:
