@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -491,21 +492,37 @@ def test_mistaken_addresses(host: Any, port: Any) -> None:
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 
-def test_a_real_rsyslog_writes_events_as_they_are(tmp_path: Path) -> None:
-    """By the configuration that docs/recipes.md shows; over TCP and UDP."""
+@contextmanager
+def rsyslog(folder: Path, config: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A real rsyslogd with this configuration."""
     program = os.environ.get("RSYSLOGD") or shutil.which("rsyslogd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        lacking("rsyslog", "no rsyslogd on PATH; apt-get install rsyslog, or its path in RSYSLOGD")
-    shown = re.search(r"```\n(global.*?)```", RECIPES.read_text(), re.DOTALL)
-    assert shown is not None
-    tcp, udp, file = free_port(), free_port(socket.SOCK_DGRAM), tmp_path / "events.log"
-    config = shown[1].replace("5170", str(tcp)).replace("/var/log/clues/events.log", str(file))
-    more = f'module(load="imudp")\ninput(type="imudp" port="{udp}" address="127.0.0.1" ruleset="clues")\n'
-    (tmp_path / "rsyslog.conf").write_text(f'{config}global(workDirectory="{tmp_path}")\n{more}')
-    options: list[str | Path] = ["-n", "-f", tmp_path / "rsyslog.conf", "-i", tmp_path / "pid"]
-    with (tmp_path / "output").open("wb") as output:
+        lacking("rsyslog", "no rsyslogd on PATH; apt-get install rsyslog rsyslog-openssl, or its path in RSYSLOGD")
+    (folder / "rsyslog.conf").write_text(f'{config}global(workDirectory="{folder}")\n')
+    options: list[str | Path] = ["-n", "-f", folder / "rsyslog.conf", "-i", folder / "pid"]
+    with (folder / "output").open("wb") as output:
         server = subprocess.Popen([program, *options], stdout=output, stderr=output)
     try:
+        yield server
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def recipe(first_line: str) -> str:
+    """The configuration of docs/recipes.md that begins so."""
+    found = re.search(rf"```\n({re.escape(first_line)}\n.*?)```", RECIPES.read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_a_real_rsyslog_writes_events_as_they_are(tmp_path: Path) -> None:
+    """Over TCP and UDP."""
+    tcp, udp, file = free_port(), free_port(socket.SOCK_DGRAM), tmp_path / "events.log"
+    config = recipe('global(maxMessageSize="64k")').replace("5170", str(tcp))
+    config = config.replace("/var/log/clues/events.log", str(file))
+    more = f'module(load="imudp")\ninput(type="imudp" port="{udp}" address="127.0.0.1" ruleset="clues")\n'
+    with rsyslog(tmp_path, config + more) as server:
         destination = TCPDestination("tcp:test", "127.0.0.1", tcp)
         events = [line(1, 'Grüße\n\t"\\'), line(2, "x" * 20_000), line(3)]
         wait_for(lambda: not destination.send(events[:1]).retry or server.poll() is not None, "rsyslog")
@@ -520,9 +537,28 @@ def test_a_real_rsyslog_writes_events_as_they_are(tmp_path: Path) -> None:
         wait_for(lambda: len(_lines_of(file)) == 5, "the events by UDP")
         assert _lines_of(file)[3] == line(4)
         assert Event.from_line(_lines_of(file)[4]).metadata["_truncated"] == ["metadata"]
-    finally:
-        server.terminate()
-        server.wait(30)
+
+
+def test_a_real_rsyslog_over_tls(tmp_path: Path, authority: Authority) -> None:
+    port, file = free_port(), tmp_path / "events.log"
+    certificate, key = authority.issue("rsyslog", "IP:127.0.0.1")
+    config = recipe("global(").replace("6514", str(port)).replace("/var/log/clues/events.log", str(file))
+    for shown, ours in (("ca.pem", authority.ca), ("server.pem", certificate), ("server.key", key)):
+        config = config.replace(f"/etc/rsyslog.d/{shown}", str(ours))
+    with rsyslog(tmp_path, config) as server:
+        output = tmp_path / "output"
+        to = To(port, tls=TLS(ca_certs=str(authority.ca)))
+        wait_for(
+            lambda: (
+                not to.destination.send([line(1)]).retry or server.poll() is not None or b"ossl" in output.read_bytes()
+            ),
+            "rsyslog",
+        )
+        if b"ossl" in output.read_bytes():
+            lacking("rsyslog", f"no rsyslog-openssl: {output.read_text()[:300]}")
+        to.delivers(2, 3)
+        to.destination.close()
+        wait_for(lambda: _lines_of(file) == [line(1), line(2), line(3)], "the events")
 
 
 def _lines_of(file: Path) -> list[bytes]:
