@@ -9,7 +9,7 @@ from typing import Any
 from clues.publishers.delivery import Refusal, Sent
 from clues.publishers.elasticsearch_client import Answer, Client, shortened
 from clues.publishers.elasticsearch_documents import Target, bulk_lines
-from clues.publishers.elasticsearch_setup import SETUP, is_set_up
+from clues.publishers.elasticsearch_ready import is_set_up
 
 MAX_EVENTS = 2_000
 MAX_BYTES = 5 * 1024 * 1024
@@ -79,7 +79,7 @@ class ElasticsearchDestination:
 
     def _check_set_up(self) -> None:
         if not self._set_up and not is_set_up(self._client, self._target):
-            msg = f"{self._target.name} has no mappings for events yet; events wait until you run: {SETUP}"
+            msg = f"{self._target.name} has no mappings for events; they wait until you run: clues setup elasticsearch"
             raise ElasticsearchError(msg)
         self._set_up = True
 

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from clues.errors import CluesError, ConfigError
 from clues.publishers.elasticsearch_client import Answer, Client
 from clues.publishers.elasticsearch_documents import Target
+from clues.publishers.elasticsearch_ready import is_set_up
 from clues.publishers.elasticsearch_server import ELASTICSEARCH, OPENSEARCH
 
-SETUP = "clues setup elasticsearch --to URL"
 DELETE_AFTER = "30d"
 
 _COMPONENTS = ("clues.events@mappings", "clues.events@settings")
@@ -99,21 +99,6 @@ def kind_of(client: Client) -> str:
     raise SetupError(msg)
 
 
-def is_set_up(client: Client, target: Target) -> bool:
-    """Whether documents would find their mappings; True too where that can't be told, for want of rights say."""
-    index = quote(target.index(datetime.now(UTC)))
-    answer = client.ask("GET", f"/{index}/_mapping")
-    if answer.status == 200 and isinstance(answer.body, dict):  # noqa: PLR2004
-        found = [part.get("mappings") for part in answer.body.values() if isinstance(part, dict)]
-        return not found or any(map(_takes_metadata, found))
-    if answer.status != _MISSING:
-        return True
-    answer = client.ask("POST", f"/_index_template/_simulate_index/{index}")
-    if answer.status != 200 or not isinstance(answer.body, dict):  # noqa: PLR2004
-        return True
-    return _takes_metadata((answer.body.get("template") or {}).get("mappings"))
-
-
 def read(file: str) -> dict[str, Any]:
     """One of the JSON files of ``dashboards/elasticsearch``, from the package or the checkout."""
     packed = resources.files("clues").joinpath("dashboards", "elasticsearch", file)
@@ -123,13 +108,6 @@ def read(file: str) -> dict[str, Any]:
         text = (Path(str(resources.files("clues"))).parent / "dashboards" / "elasticsearch" / file).read_text("utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
-
-
-def _takes_metadata(mappings: object) -> bool:
-    found = mappings
-    for key in ("properties", "clues", "properties", "metadata", "type"):
-        found = found.get(key) if isinstance(found, dict) else None
-    return found in {"flattened", "flat_object"}
 
 
 def _template_name(target: Target) -> str:
@@ -231,7 +209,9 @@ def _put_template(client: Client, what: str, path: str, template: dict[str, Any]
         before = (found.get("_meta") or {}).get("clues", "")
     digest = _digest(template)
     template["_meta"]["clues"] = digest
-    return _put(client, Step(what, name, _outcome(before, digest)), path, template)
+    outcome = _outcome(before, digest)
+    why = "indices that are there keep theirs; new ones get it" if outcome == "updated" else ""
+    return _put(client, Step(what, name, outcome, why), path, template)
 
 
 def _put(client: Client, step: Step, path: str, body: Mapping[str, Any]) -> Step:

@@ -177,6 +177,17 @@ def test_authorization(fake: FakeElasticsearch, tmp_path: Path, kind: str) -> No
         publisher.close()
 
 
+def test_user_in_the_url(fake: FakeElasticsearch, tmp_path: Path, kind: str) -> None:  # noqa: F811
+    """In code a URL may name user and password too."""
+    fake.authorization = f"Basic {base64.b64encode(b'me:p@ss').decode()}"
+    url = f"{kind}+{fake.url}".replace("//", "//me:p%40ss@")
+    publisher = ElasticsearchPublisher(url, spool=tmp_path)
+    destination = publisher.destination()
+    assert destination.send(lines(1)) == Sent([], [])
+    destination.close()
+    publisher.close()
+
+
 def test_clients_of_ones_own(fake: FakeElasticsearch, tmp_path: Path, kind: str) -> None:  # noqa: F811
     library = pytest.importorskip({"elasticsearch": "elasticsearch", "opensearch": "opensearchpy"}[kind])
     fake.authorization = f"Basic {base64.b64encode(b'a:b').decode()}"

@@ -19,8 +19,9 @@ from clues.publishers.delivery import Sent
 from clues.publishers.elasticsearch import ElasticsearchPublisher, target_of
 from clues.publishers.elasticsearch_bulk import ElasticsearchDestination
 from clues.publishers.elasticsearch_client import Client
+from clues.publishers.elasticsearch_ready import is_set_up
 from clues.publishers.elasticsearch_server import Server
-from clues.publishers.elasticsearch_setup import is_set_up, set_up
+from clues.publishers.elasticsearch_setup import set_up
 from tests.publishers.elasticsearch_servers import real_elasticsearch, real_opensearch  # noqa: F401 - fixtures
 
 

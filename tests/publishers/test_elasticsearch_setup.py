@@ -13,8 +13,9 @@ from clues.cli import setup
 from clues.errors import ConfigError
 from clues.publishers.elasticsearch import target_of
 from clues.publishers.elasticsearch_client import Answer
+from clues.publishers.elasticsearch_ready import is_set_up
 from clues.publishers.elasticsearch_server import Server
-from clues.publishers.elasticsearch_setup import SetupError, Step, is_set_up, read, set_up
+from clues.publishers.elasticsearch_setup import SetupError, Step, read, set_up
 from tests.publishers.fake_elasticsearch import FakeElasticsearch, fake  # noqa: F401 - a fixture
 
 pytest.importorskip("elasticsearch")
