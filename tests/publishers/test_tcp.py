@@ -24,7 +24,8 @@ from clues.event import Event, EventType
 from clues.publishers import connection
 from clues.publishers.delivery import Destination
 from clues.publishers.names import look_up_within
-from clues.publishers.tcp import DOUBTFUL_BYTES, DOUBTFUL_TIME, TLS, TCPDestination, TCPPublisher
+from clues.publishers.tcp import TCPPublisher
+from clues.publishers.tcp_destination import DOUBTFUL_BYTES, DOUBTFUL_TIME, TLS, TCPDestination
 from clues.publishers.udp import UDPPublisher
 from tests.publishers.receivers import Authority, Lines, free_port
 from tests.requirements import lacking
