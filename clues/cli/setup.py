@@ -49,10 +49,14 @@ def elasticsearch(
     ] = None,
 ) -> None:
     """Install the templates and the lifecycle policy in Elasticsearch or OpenSearch."""
+    import logging
+
     from clues.cli.output import clean, say_error
     from clues.errors import CluesError
     from clues.publishers.elasticsearch_setup import set_up
 
+    for library in ("elastic_transport", "opensearch"):  # they warn of each 404, which here means: to be installed
+        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         client, target = _asked_for(to, namespace, index, dated=dated)
         for step in set_up(client, target, delete_after=delete_after):
