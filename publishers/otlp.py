@@ -29,7 +29,8 @@ class OTLPPublisher(ShippedPublisher):
     ``OTEL_SERVICE_NAME`` and so on). No job's process imports a library of OpenTelemetry for it, let alone its SDK.
 
     Attributes:
-        propagator: carries trace context in items: ``clues.configure(publisher, propagator=publisher.propagator)``.
+        propagator: carries trace context in items, for `clues.configure`; None without traces: a job's own spans would
+            have a parent that nobody exports.
     """
 
     def __init__(  # noqa: PLR0913 - one parameter for each option
@@ -95,7 +96,7 @@ class OTLPPublisher(ShippedPublisher):
         self._interval = float(metrics_interval)
         for found in self._targets.values():
             _check_libraries(found.protocol)
-        self.propagator = TraceContext(self._style)
+        self.propagator = TraceContext(self._style) if traces else None
         chosen = self._chosen.events
         super().__init__(
             f"otlp:{next(iter(self._targets.values())).place}",

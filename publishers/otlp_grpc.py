@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.primary_user_agent", "clues"),
 ]
+# As gRPC in C++, Go and Java says that a message is larger than the server takes.
+_OVERSIZE = re.compile(r"larger than max|exceeds maximum|too large", re.IGNORECASE)
 _GRACE = 0.5  # seconds after which a call that has not kept its own deadline is given up
 
 
@@ -87,8 +90,8 @@ class GrpcLine:
         if code in _AGAIN:
             return Answer(Verdict.AGAIN, problem, retry_after)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            # With a delay it is busy; without one the message may be larger than the server takes.
-            return Answer(Verdict.TOO_LARGE if retry_after is None else Verdict.AGAIN, problem, retry_after)
+            # Without a delay OTLP would drop the data, but so a Collector passes on that its own back end is busy.
+            return Answer(Verdict.TOO_LARGE if _OVERSIZE.search(details) else Verdict.AGAIN, problem, retry_after)
         return Answer(Verdict.REFUSED, problem)
 
 

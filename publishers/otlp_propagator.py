@@ -28,7 +28,7 @@ _processing: ContextVar[SpanRef | None] = ContextVar("clues_process_span", defau
 
 
 class TraceContext:
-    """The `Propagator` for OpenTelemetry: ``clues.configure(publisher, propagator=publisher.propagator)``.
+    """The `Propagator` for OpenTelemetry; an `OTLPPublisher` brings it.
 
     An item gets W3C's ``traceparent`` (and ``tracestate``) beside ``class`` and ``args``, as Ruby's instrumentation of
     Resque writes it, and ``_traceparent`` in its metadata, which all its events carry. Only ids are made here: the

@@ -386,6 +386,7 @@ AGAIN = [
     *[("grpc", Fail(code)) for code in (
         grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED,
         grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.DATA_LOSS, grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED,
     )],
     *[("http", Fail(code)) for code in (429, 502, 503, 504, 401, 403, 404, 301)],
@@ -472,12 +473,22 @@ def test_retry_after_of_http(make: Make, over_http: Receiver, text: str, least: 
     ("grpc", grpc.StatusCode.RESOURCE_EXHAUSTED), ("http", 413),
 ], indirect=["receiver"])  # fmt: skip
 def test_what_is_too_large_is_halved(make: Make, receiver: Receiver, code: Any) -> None:
-    receiver.fail("logs", Fail(code), Fail(code))
+    large = Fail(code, "Received message larger than max (5000000 vs. 4194304)")
+    receiver.fail("logs", large, large)
     sent = make(receiver).send(lines(*story().recorder.events))
     assert (sent.retry, sent.refused) == ([], [])
     found = [len(message.resource_logs[0].scope_logs[0].log_records) for message in receiver.of("logs")]
     assert found == [1, 1, 2]
     assert [record.event_name[-8:] for record in receiver.logs()] == ["enqueued", "dequeued", "_started", "finished"]
+
+
+def test_a_message_that_a_real_server_finds_too_large_is_halved(make: Make, over_grpc: Receiver) -> None:
+    """Its limit is 4 MB."""
+    line = story().recorder.events[0].line
+    batch = [line.replace(b"[42,", b'["%s",' % (character * 3_000_000)) for character in (b"a", b"b")]
+    sent = make(over_grpc, traces=False).send(batch)
+    assert (sent.retry, sent.refused) == ([], [])
+    assert len(over_grpc.logs()) == 2
 
 
 def test_one_event_that_is_too_large_is_refused_alone(make: Make, over_http: Receiver) -> None:

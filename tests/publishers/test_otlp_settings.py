@@ -155,6 +155,14 @@ def test_mistaken_urls(url: str, message: str, tmp_path: Path) -> None:
         published(url, tmp_path)
 
 
+def test_without_traces_context_is_left_alone(tmp_path: Path) -> None:
+    """Or a job's own spans would have a parent that nobody exports."""
+    for traces in (True, False):
+        publisher = OTLPPublisher("http://c:1", spool=tmp_path, traces=traces)
+        publisher.close()
+        assert (publisher.propagator is not None) is traces
+
+
 def test_what_is_counted_is_not_chosen(tmp_path: Path) -> None:
     publisher = OTLPPublisher("http://c:1", spool=tmp_path, events=["failed"], sample=0.1)
     publisher.close()
