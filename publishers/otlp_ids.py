@@ -115,11 +115,11 @@ def spans_of(metadata: Mapping[str, Any], propagation: PropagationStyle) -> JobS
     attempt = read_attempt(metadata)
     creation = parsed(metadata.get(TRACEPARENT), metadata.get(TRACESTATE)) or root(event_hash)
     enqueue = SpanRef(creation.trace_id, enqueue_span_id(event_hash, attempt), creation.flags, creation.state)
-    span = _digest(8, event_hash, attempt, "process")
+    span, trace = _ids(event_hash, attempt, "process")
     if propagation == "child":
         process = SpanRef(creation.trace_id, span, creation.flags, creation.state)
     else:
-        process = SpanRef(_digest(16, event_hash, attempt, "process"), span)
+        process = SpanRef(trace, span)
     parent = metadata.get(PARENT_SPAN)
     if creation.span_id != enqueue.span_id:
         parent = creation.span_id
@@ -136,14 +136,16 @@ def root(event_hash: str) -> SpanRef:
     A hash of clues is a trace id already, so that a job's trace is found by its hash.
     """
     is_id = _TRACE_ID.fullmatch(event_hash) and event_hash != _NO_TRACE
-    return SpanRef(event_hash if is_id else _digest(16, event_hash, 1, "trace"), enqueue_span_id(event_hash, 1))
+    span, trace = _ids(event_hash, 1, "enqueue")
+    return SpanRef(event_hash if is_id else trace, span)
 
 
 def enqueue_span_id(event_hash: str, attempt: int) -> str:
     """The id of the span in which an attempt was enqueued."""
-    return _digest(8, event_hash, attempt, "enqueue")
+    return _ids(event_hash, attempt, "enqueue")[0]
 
 
-def _digest(size: int, event_hash: str, attempt: int, what: str) -> str:
-    found = blake2b(f"{what}:{attempt}:{event_hash}".encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
-    return found if found.strip("0") else "1".zfill(2 * size)
+def _ids(event_hash: str, attempt: int, what: str) -> tuple[str, str]:
+    """A span's id, and one for a trace that begins with it."""
+    found = blake2b(f"{what}:{attempt}:{event_hash}".encode("utf-8", "surrogatepass"), digest_size=24).hexdigest()
+    return found[:16], found[16:]  # neither is all zeros, as ids must not be: nobody finds such a digest

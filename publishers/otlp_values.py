@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from clues.event import Event, EventType
 
@@ -70,8 +70,17 @@ def put(into: Any, key: str, value: object) -> None:
     if value is None:
         return
     attribute: KeyValue = into.add()
-    attribute.key = text(key)
-    held = attribute.value
+    try:
+        attribute.key = key
+        if type(value) is str:  # first, for most are; a dozen attributes an event are most of what an event costs here
+            attribute.value.string_value = value
+            return
+    except UnicodeEncodeError:
+        attribute.key = text(key)
+    _hold(attribute.value, value)
+
+
+def _hold(held: AnyValue, value: object) -> None:
     if isinstance(value, str):
         held.string_value = text(value)
     elif isinstance(value, bool):

@@ -26,9 +26,9 @@ def test_the_ids_are_the_same_for_ever() -> None:
     spans = spans_of({"_event_hash": HASH, "_attempt": 2}, "link")
     assert spans is not None
     assert (spans.enqueue.span_id, spans.process.trace_id, spans.process.span_id) == (
-        "c71d8b79e6b09d39",
-        "47e3e5e61e09dbb13a3ff9baec22ad85",
-        "d5983cf7b86bbe15",
+        "595342dedfc568cf",
+        "28f0feaf1a77ec946515241b548e5e17",
+        "66faf37a8e4e6de9",
     )
 
 
