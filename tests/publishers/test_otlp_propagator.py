@@ -118,6 +118,28 @@ def test_a_jobs_own_spans_are_within_its_process_span(style: str) -> None:
     assert not trace.get_current_span().get_span_context().is_valid, "it is not current any more"
 
 
+def test_spans_that_the_sdk_records_in_a_job_are_children_of_its_process_span() -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    from opentelemetry.sdk.trace import TracerProvider
+
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("shop")
+    seen: list[Any] = []
+
+    def job() -> None:
+        with tracer.start_as_current_span("render") as span:
+            seen.append(span)
+
+    set_up = stage("child")
+    live(set_up.lifecycle, an_item(), job)
+    spans = spans_of(set_up.metadata[-1], "child")
+    assert spans is not None
+    assert seen[0].is_recording() is False, "it has ended"
+    assert seen[0].parent is not None
+    assert f"{seen[0].parent.span_id:016x}" == spans.process.span_id
+    assert f"{seen[0].context.trace_id:032x}" == spans.enqueue.trace_id
+    assert seen[0].context.trace_flags.sampled
+
+
 def test_a_job_enqueued_by_a_job_is_within_its_process_span_and_with_child_in_one_trace() -> None:
     set_up, outer, inner = stage("child"), an_item(), an_item()
     live(set_up.lifecycle, outer, lambda: live(set_up.lifecycle, inner))
