@@ -74,7 +74,15 @@ def recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | 
     known = metadata_in(item)
     if (known is None or read_hash(known) is None) and not config.adopt_unstamped:
         return None
-    return Attempt(config, queue, item, known or {})
+    return Attempt(config, queue, item, _with_trace(item, known or {}))
+
+
+def _with_trace(item: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metadata with the trace context that Ruby's instrumentation of Resque writes beside class and args."""
+    if "_traceparent" in known or not isinstance(item.get("traceparent"), str):
+        return known
+    carried = {f"_{key}": item[key] for key in ("traceparent", "tracestate") if isinstance(item.get(key), str)}
+    return {**known, **carried}
 
 
 def event_of(

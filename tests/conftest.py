@@ -20,7 +20,15 @@ from tests.redis_server import RedisServer, binary
 from tests.requirements import lacking
 
 GOLDEN = Path(__file__).parent / "wire" / "golden"
-FOR_TESTS = {"CLUES_REDIS_SERVER", "CLUES_REQUIRE"}
+FOR_TESTS = {
+    "CLUES_BUILD_COLLECTOR",
+    "CLUES_ELASTICSEARCH_URL",
+    "CLUES_OPENSEARCH_URL",
+    "CLUES_OTELCOL",
+    "CLUES_REDIS_SERVER",
+    "CLUES_REQUIRE",
+    "CLUES_TESTS_CACHE",
+}
 
 
 @pytest.fixture(scope="session")
