@@ -21,6 +21,7 @@ import os
 import re
 import struct
 import tempfile
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,7 +232,7 @@ class Spool:
             "left_out": checkpoint.left_out,
             "state": checkpoint.state,
         }
-        temporary = path.with_suffix(".new")
+        temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")  # programs may start at once
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
         with os.fdopen(fd, "wb") as file:
             file.write(json.dumps(told).encode())

@@ -20,6 +20,7 @@ class Proxy:
     def __init__(self, to: int) -> None:
         self._to = to
         self._open: set[socket.socket] = set()
+        self._swallowed: list[socket.socket] = []
         self._lock = threading.Lock()
         self.black_hole = False
         self.port = 0
@@ -49,6 +50,8 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(30)
+        while self._swallowed:
+            self._swallowed.pop().close()
         with self._lock:
             for one in self._open:
                 with contextlib.suppress(OSError):
@@ -60,9 +63,11 @@ class Proxy:
                 client, _ = listener.accept()
             except OSError:
                 return
-            with self._lock:
-                self._open.add(client)
-            if not self.black_hole:
+            if self.black_hole:
+                self._swallowed.append(client)
+            else:
+                with self._lock:
+                    self._open.add(client)
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

@@ -270,6 +270,22 @@ def test_mistaken_options(options: dict[str, object]) -> None:
         JournalOptions(**options)  # type: ignore[arg-type]
 
 
+def test_programs_that_start_at_once(tmp_path: Path) -> None:
+    """Each makes the folder, and has the same destination known."""
+
+    def start() -> None:
+        for number in range(300):
+            spool = Spool(tmp_path / "spool")
+            spool.make()
+            spool.save(Checkpoint("x", {1: number}))
+            spool.register("x")
+
+    children = [fork(start) for _ in range(4)]
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    assert [path.suffix for path in (tmp_path / "spool" / "destinations").iterdir()] == [".json"]
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"name":"x","positions":{"a":1}}', b'{"name":"x","odd":1}'])
 def test_a_torn_checkpoint(tmp_path: Path, text: bytes) -> None:
     """Is as none: to deliver twice is better than not at all."""
