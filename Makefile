@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench servers clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -28,6 +28,9 @@ format: $(VENV)/.dev ## put the code into its format
 
 bench: $(VENV)/.dev ## measure: make bench ARGS="--quick"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+servers: $(VENV)/.dev ## start real back ends for the tests, where there is a JDK or go
+	@$(BIN)/python -m tests.servers run
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
