@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,6 +45,11 @@ class Progress:
     lag_seconds: float
 
 
+def published(progress: Iterable[Progress]) -> int:
+    """The events that were journalled, as far as the destination that has seen most of them knows."""
+    return max((one.delivered + one.left_out + one.dead_lettered + one.lag_events for one in progress), default=0)
+
+
 class Health:
     """Looks at a spool; any process may."""
 
@@ -64,7 +69,9 @@ class Health:
         """The same as states."""
         dropped, _ = self._spool.dropped()
         yield Sample("clues.delivery.dropped", dropped, "{event}")
-        for one in self.progress():
+        progress = self.progress()
+        yield Sample("clues.delivery.published", published(progress), "{event}")
+        for one in progress:
             labels = {"destination": one.name}
             yield Sample("clues.delivery.delivered", one.delivered, "{event}", labels)
             yield Sample("clues.delivery.retried", one.retried, "{event}", labels)

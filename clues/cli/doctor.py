@@ -61,14 +61,12 @@ def _findings(spool: Spool) -> dict[str, Any]:
     from dataclasses import asdict
 
     from clues import __version__
-    from clues.publishers.health import Health
+    from clues.publishers.health import Health, published
 
     configuration, problems = _configuration()
     dropped, dropped_bytes = spool.dropped() if spool.folder.is_dir() else (0, 0)
-    destinations = [
-        {**asdict(one), "shipper": _shipper(spool.lock(one.name))}
-        for one in (Health(spool).progress() if spool.folder.is_dir() else [])
-    ]
+    progress = Health(spool).progress() if spool.folder.is_dir() else []
+    destinations = [{**asdict(one), "shipper": _shipper(spool.lock(one.name))} for one in progress]
     for one in destinations:
         if one["lag_events"] and not one["shipper"]:
             problems.append(f"nobody ships to {one['name']}, and {one['lag_events']} events wait for it")
@@ -84,7 +82,7 @@ def _findings(spool: Spool) -> dict[str, Any]:
         "publishers": configuration,
         "spool": str(spool.folder),
         "spool_bytes": spool.size(),
-        "published": _published(destinations),
+        "published": published(progress),
         "dropped": dropped,
         "destinations": destinations,
         "problems": problems,
@@ -114,14 +112,6 @@ def _fast() -> dict[str, bool]:
     from importlib.util import find_spec
 
     return {name: find_spec(name) is not None for name in ("orjson", "hiredis")}
-
-
-def _published(destinations: list[dict[str, Any]]) -> int:
-    """The events that were journalled, as far as the best-informed destination knows."""
-    return max(
-        (one["delivered"] + one["left_out"] + one["dead_lettered"] + one["lag_events"] for one in destinations),
-        default=0,
-    )
 
 
 def _shipper(lock: Path) -> int:
