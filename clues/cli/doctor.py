@@ -134,7 +134,7 @@ def _print(found: dict[str, Any]) -> None:
     from rich.text import Text
 
     from clues.cli.output import clean
-    from clues.cli.tables import on_one_line, plain_table, print_table
+    from clues.cli.tables import plain_table, print_table
 
     print(
         f"clues {found['version']}; "
@@ -150,7 +150,7 @@ def _print(found: dict[str, Any]) -> None:
             table.add_column(heading, justify="left" if heading == "destination" else "right")
         for one in found["destinations"]:
             table.add_row(
-                on_one_line(Text(clean(one["name"]))),
+                Text(clean(one["name"]), overflow="fold"),
                 f"{one['delivered']:,}",
                 f"{one['retried']:,}",
                 f"{one['dead_lettered']:,}",
