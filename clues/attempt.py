@@ -108,7 +108,8 @@ def event_of(
         metadata["_enqueued_time"] = attempt.enqueued_time
     metadata |= attempt.carried
     metadata |= attempt.times
-    metadata |= {key: value for key, value in told.items() if key not in metadata}
+    if told:
+        metadata |= {key: value for key, value in told.items() if key not in metadata}
     if attempt.cut:
         metadata["_truncated"] = [*attempt.cut]
     return Event(

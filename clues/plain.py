@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -21,6 +21,8 @@ MARK_SIZE = 32
 _MAX_DEPTH = 32
 _MAX_REPR_SOURCE = 4096
 _INT_LIMIT = 2**63
+_LONGEST_NUMBER = 26  # what a 64-bit integer or a float takes, and a comma
+SHORTEST_SECRET = 6  # characters: `pwd=x` with a value
 _MARGIN = 512  # text beyond a cut that redaction still sees, so that half a secret is not left at its edge
 PLAIN_SIZE = 1 << 20  # lists that share lists can grow without end when they are written out
 UNREADABLE = "<unreadable>"
@@ -30,6 +32,32 @@ MAX_KEY = 200
 def plain(value: Any) -> Any:
     """A value as JSON can hold it, not redacted, for metadata on its way into an item; whole up to a mebibyte."""
     return Walk(NO_SECRETS, PLAIN_SIZE).value(value)
+
+
+def as_it_is(values: Sequence[Any], size: int) -> bool:
+    """Whether a walk would change nothing: few plain numbers, and texts too short to hide a secret, well within it."""
+    left = size - 2 - MARK_SIZE
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            if not -_INT_LIMIT <= value < _INT_LIMIT:
+                return False
+            left -= _LONGEST_NUMBER
+        elif kind is str:
+            if len(value) >= SHORTEST_SECRET or not value.isascii():
+                return False
+            left -= 6 * len(value) + 3  # as if every character were escaped
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+            left -= _LONGEST_NUMBER
+        elif value is None or kind is bool:
+            left -= 6
+        else:
+            return False
+        if left < 0:
+            return False
+    return True
 
 
 class Walk:
@@ -68,7 +96,7 @@ class Walk:
         over = len(text) > left
         if over:
             text = text[: left + _MARGIN]
-        if len(text) > 5:  # noqa: PLR2004 - `pwd=x` is the shortest that could hide something
+        if len(text) >= SHORTEST_SECRET:
             text = self._secrets.redact(text)
         text = _valid(text)
         size = encoded_size(text)

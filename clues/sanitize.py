@@ -5,13 +5,14 @@ Its encoded size is bounded, whatever came in. No input or output here.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from clues.plain import ELLIPSIS, MARK_SIZE, MAX_KEY, PLAIN_SIZE, UNREADABLE, Walk, encoded_size, text_of
+from clues.plain import ELLIPSIS, MARK_SIZE, MAX_KEY, PLAIN_SIZE, UNREADABLE, Walk, as_it_is, encoded_size, text_of
 from clues.redaction import NO_SECRETS, REDACTED, SECRET_WORDS, SecretNames
 
 _LINES_MARK_SIZE = 48  # the line that says how many lines were left out
@@ -57,6 +58,8 @@ class Sanitizer:
         secret = self.args_of.get(worker_class or "")
         if secret and self.words:
             args = [REDACTED if position in secret else value for position, value in enumerate(args)]
+        if as_it_is(args, self.limits.args):
+            return list(args), False
         cleaned, cut = self._walked(args, self.limits.args)
         return (cleaned if isinstance(cleaned, list) else [cleaned]), cut
 
@@ -93,7 +96,9 @@ class Sanitizer:
 
     def name(self, text: Any) -> str | None:
         """A queue's or class's name: short and valid Unicode, as foreign items may hold anything."""
-        return None if text is None else Walk(NO_SECRETS, MAX_KEY).text(text_of(text))
+        if type(text) is str:
+            return _name(text)
+        return None if text is None else _name(str.__str__(text_of(text)))
 
     def _walked(self, value: Any, size: int) -> tuple[Any, bool]:
         walk = Walk(self._names, size)
@@ -115,6 +120,12 @@ class Sanitizer:
             kept.append(text)
             cut |= walk.cut
         return kept, cut
+
+
+@functools.lru_cache(1024)
+def _name(text: str) -> str:
+    # An application has few queues and classes, and asks for them at every event.
+    return Walk(NO_SECRETS, MAX_KEY).text(text)
 
 
 def _listed(args: Any) -> list[Any]:

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 
 from clues import clues_metadata
 from clues.event import json_encoder
-from clues.plain import plain
+from clues.plain import Walk, as_it_is, plain
 from clues.publishers import CompositePublisher, LogPublisher, StreamPublisher
-from clues.redaction import REDACTED, SECRET_WORDS
+from clues.redaction import REDACTED, SECRET_WORDS, SecretNames
 from clues.sanitize import Limits, Sanitizer
 from tests.stories import Stage, live
 
@@ -640,3 +640,25 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
     head = "=:@ Bearer basic cookie :// "
     for text in (head + unit * (300_000 // len(unit)), head + "password=" + unit * (300_000 // len(unit)) + "="):
         sanitizer.message(text)
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**70), 2**70)
+        | st.floats()
+        | st.text(max_size=8)
+        | st.lists(st.integers(), max_size=1),
+        max_size=8,
+    ),
+    st.integers(64, 400),
+)
+def test_what_needs_no_walk(args: list[Any], most: int) -> None:
+    """A walk would give the same, and cut nothing."""
+    walk = Walk(SecretNames(SECRET_WORDS), most)
+    walked = walk.value(args)
+    if as_it_is(args, most):
+        assert (repr(walked), walk.cut) == (repr(args), False)
+    cleaned, cut = Sanitizer(Limits(args=most)).args("Job", args)
+    assert (repr(cleaned), cut) == (repr(walked), walk.cut)
