@@ -53,7 +53,7 @@ class Outbox:
         self.flush_timeout = 0.0
         self._shipper: Shipper | None = None
         self._accompanied = False
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()  # re-entrant: a signal's handler may publish too
 
     def add(self, publisher: Shipped, flush_timeout: float) -> None:
         """Have a publisher's destination get what is journalled from now on, and what still stands there."""
@@ -111,13 +111,14 @@ class Outbox:
     def forget_parents(self) -> None:
         """In a forked child: its parent's threads are not here."""
         self._shipper = None
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
 
     def _ship(self) -> None:
         with self._starting:
             if self._shipper is None:
                 self._shipper = self.shipper()
-                self._shipper.start()
+                with contextlib.suppress(RuntimeError):  # the interpreter ends: the next process ships
+                    self._shipper.start()
 
     def _end_shipper(self) -> None:
         shipper, self._shipper = self._shipper, None

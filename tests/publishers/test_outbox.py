@@ -261,3 +261,23 @@ def test_an_exit_with_a_hung_back_end(tmp_path: Path) -> None:
     assert not (tmp_path / "delivered").exists()
     run(tmp_path, "well", "30")
     assert [number for _, number in appended(tmp_path / "delivered")] == [1, 1]
+
+
+def test_publishing_at_the_very_end(tmp_path: Path) -> None:
+    """When no thread can be started any more: the event is in the journal, and nothing is said."""
+    script = SCRIPT.replace(
+        "publisher.publish(event(1))", "import atexit\natexit.register(publisher.publish, event(1))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), "well", "5"],
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    destination = Recording("appending")
+    publisher = Shipping(destination, tmp_path / "spool", flush_timeout=30)
+    publisher.publish(event(2))
+    publisher.close()
+    assert [*(number for _, number in appended(tmp_path / "delivered")), *destination.numbers()] == [1, 2]
