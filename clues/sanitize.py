@@ -70,6 +70,8 @@ class Sanitizer:
             metadata: the fields.
             spent: bytes of the cap that other fields of the same event have used.
         """
+        if type(metadata) is dict and not metadata:
+            return {}, False
         room = self.limits.metadata - spent
         if room < 2 * MARK_SIZE:
             return {}, True

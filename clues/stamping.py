@@ -77,7 +77,10 @@ def _plain_metadata(config: Config, found: object, before: Mapping[str, Any], ow
         config.faults.report("item preprocessor", TypeError("put something else in clues_metadata's place"))
         found = before
     try:
-        cleaned = plain(found)
+        more = {key: value for key, value in found.items() if type(key) is not str or key not in own}
+        if not more:
+            return more
+        cleaned = plain(more)
         return {key: value for key, value in cleaned.items() if key not in own}
     except Exception as error:  # noqa: BLE001 - user code
         config.faults.report("item preprocessor", error, "its fields are left out")
