@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
 import threading
 import time
@@ -19,8 +18,6 @@ from clues.publishers.delivery import Destination, HasState, Refusal, Sent, Take
 from clues.publishers.spool import Spool
 from clues.publishers.tail import Batch, Tail
 
-log = logging.getLogger("clues.shipper")
-
 POLL = 0.2
 """Seconds between two looks at a journal that had nothing new."""
 
@@ -31,6 +28,7 @@ _PROBE_AFTER = 3  # failures in a row
 _PROBE = 10  # lines
 _GIVE_UP_AFTER = 20  # attempts, and
 _GIVE_UP_TIME = 600.0  # seconds, with lines that a back end which works does not take
+_AFTER_TROUBLE = 1.0
 _START = b'{"event_type":'
 
 
@@ -95,6 +93,7 @@ class Courier:
         self._clock = clock
         self._chance = chance
         self._source = source or Tail(spool)
+        self._unsaved = False
         self.problem = ""
         self._samples: list[Sample] | None = None
         self.checkpoint = spool.checkpoint(destination.name)
@@ -115,13 +114,16 @@ class Courier:
         """Deliver until told to end."""
         try:
             while not self.steering.stop.is_set():
-                if not self.step():
+                try:
+                    found = self.step()
+                except Exception as error:  # noqa: BLE001 - a full disk, say: it may be well later
+                    self._faults.report(self.name, error, "its events wait in the journal")
+                    self.steering.stop.wait(_AFTER_TROUBLE)
+                    continue
+                if not found:
                     if self.steering.draining:
                         break
                     self.steering.stop.wait(POLL)
-        except Exception as error:
-            log.exception("%s gets nothing more until the shipper is started again", self.name)
-            self._faults.report(self.name, error, "it gets nothing more until the shipper is started again")
         finally:
             with contextlib.suppress(Exception):
                 self._destination.close()
@@ -129,6 +131,7 @@ class Courier:
     def step(self) -> bool:
         """Deliver one batch; gives whether there was anything to read, and all of it was dealt with."""
         self._send_samples()
+        self._save()
         batch = self._source.read(self.checkpoint.positions, self._destination.max_events, self._destination.max_bytes)
         if not batch.lines and batch.positions == self.checkpoint.positions:
             return False
@@ -139,8 +142,19 @@ class Courier:
         self.checkpoint.positions = batch.positions
         if isinstance(self._destination, HasState):
             self.checkpoint.state = dict(self._destination.state())
-        self._spool.save(self.checkpoint)
+        self._unsaved = True
+        self._save()
         return True
+
+    def _save(self) -> None:
+        """Write the checkpoint, now or later: meanwhile delivery goes on, which makes room."""
+        if self._unsaved:
+            try:
+                self._spool.save(self.checkpoint)
+            except OSError as error:
+                self._faults.report(self.name, error, "its checkpoint is written later")
+            else:
+                self._unsaved = False
 
     def _deliver(self, pending: list[bytes]) -> bool:
         """Send lines until each is delivered or refused; gives False if told to end before."""

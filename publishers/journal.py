@@ -30,8 +30,7 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 SPOOL_BYTES = 1024 * 1024 * 1024
 """The size of all segments, from which on events are dropped."""
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
-_MODE = 0o600
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
 _LOOK_AGAIN = 1.0
 
 
@@ -104,11 +103,16 @@ class Journal:
         """
         line = event.line + b"\n"
         with self._using.lock:
-            if self._fd < 0:
-                self._enter(len(line))
-            self._write(line)
-            if os.lseek(self._fd, 0, os.SEEK_CUR) >= self.options.segment_bytes:
+            while True:
+                if self._fd < 0:
+                    self._enter(len(line))
+                self._write(line)
+                found = os.fstat(self._fd)
+                if found.st_nlink and found.st_size < self.options.segment_bytes:
+                    return
                 self.close()
+                if found.st_nlink:  # it is full, and else somebody has removed it, and what was written with it
+                    return
 
     def close(self) -> None:
         """Let go of the segment; a later event opens the newest again."""
@@ -146,29 +150,35 @@ class Journal:
         """Open the newest segment, or another one after it if it is full and there is room."""
         if self._clock() < self._full_until:
             self._refuse(size)
-        segments = self.spool.segments()
-        newest = segments[-1] if segments else self.spool.segment(1)
-        if newest.size >= self.options.segment_bytes:
-            if not self._has_room(segments):
+        if not self.spool.folder.is_dir():
+            self.spool.make()
+        while True:
+            segments = self.spool.segments()
+            if segments and segments[-1].size < self.options.segment_bytes:
+                if self._open(segments[-1]):
+                    return
+            elif self._has_room(segments):
+                self.spool.begin(after=segments[-1].number if segments else 0)
+            else:
                 self._full_until = self._clock() + _LOOK_AGAIN
                 self._refuse(size)
-            newest = self.spool.segment(newest.number + 1)
-        self._open(newest)
 
     def _refuse(self, size: int) -> None:
         self.spool.count_dropped(1, size)
         raise JournalFullError(str(self.spool.folder), self.options.max_bytes)
 
-    def _open(self, segment: Segment) -> None:
-        """Open a segment, or a later one if it is gone by the time that its lock is ours."""
-        while True:
-            fd = os.open(segment.path, _FLAGS, _MODE)
-            fcntl.flock(fd, fcntl.LOCK_SH)
-            if os.fstat(fd).st_nlink:
-                break
-            os.close(fd)  # the shipper was done with it just now
-            segment = self.spool.segment(segment.number + 1)
+    def _open(self, segment: Segment) -> bool:
+        """Open a segment; gives whether it is still there when its lock is ours."""
+        try:
+            fd = os.open(segment.path, _FLAGS)
+        except FileNotFoundError:
+            return False
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        if not os.fstat(fd).st_nlink:  # the shipper was done with it just now
+            os.close(fd)
+            return False
         self._fd = fd
+        return True
 
     def _has_room(self, segments: list[Segment]) -> bool:
         most = self.options.max_bytes - self.options.segment_bytes

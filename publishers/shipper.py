@@ -112,20 +112,22 @@ class Shipper:
     def _ship(self, publisher: Shipped) -> None:
         """Wait for the destination's lock, then deliver to it; another process may hold it for as long as it lives."""
         lock = _Lock(self._spool.lock(publisher.name))
-        try:
-            while not lock.taken():
-                if self._steering.draining or self._steering.stop.wait(_RETRY_LOCK):
+        while True:
+            try:
+                if lock.taken():
+                    self._deliver(publisher)
                     return
-            courier = Courier(
-                self._spool, publisher.destination(), publisher.choice, self._steering, faults=self._faults
-            )
-            self._couriers.append(courier)
-            courier.run()
-        except Exception as error:
-            log.exception("nothing is shipped to %s", publisher.name)
-            self._faults.report(publisher.name, error, "its events wait in the journal")
-        finally:
-            lock.release()
+            except Exception as error:  # noqa: BLE001 - a file that is missing, a full disk: it may be well later
+                self._faults.report(publisher.name, error, "its events wait in the journal")
+            finally:
+                lock.release()
+            if self._steering.draining or self._steering.stop.wait(_RETRY_LOCK):
+                return
+
+    def _deliver(self, publisher: Shipped) -> None:
+        courier = Courier(self._spool, publisher.destination(), publisher.choice, self._steering, faults=self._faults)
+        self._couriers = [*(other for other in self._couriers if other.name != courier.name), courier]
+        courier.run()
 
     def _tend(self) -> None:
         while not (self._steering.draining or self._steering.stop.wait(_TICK)):
@@ -174,8 +176,9 @@ class _Lock:
             except OSError:
                 os.close(fd)
                 return False
-            os.truncate(fd, 0)
-            os.write(fd, f"{os.getpid()}\n".encode())
+            with contextlib.suppress(OSError):  # who it is helps people only, and a disk may be full
+                os.truncate(fd, 0)
+                os.write(fd, f"{os.getpid()}\n".encode())
             self._held.add(self._path)
             self._fd = fd
             return True

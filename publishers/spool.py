@@ -6,6 +6,7 @@
     destinations/<name>.json     how far a destination is in each segment, and what it counts
     dead/<name>.jsonl            what it refused for good, with its reason
     counts                       what the writers had to drop
+    segments.lock                held while a segment is begun or the newest one ends: no number is used twice
     destinations/<name>.lock     held by the process that ships to it
 
 Local file systems only: neither appending nor locks can be trusted over NFS.
@@ -22,7 +23,7 @@ import re
 import struct
 import tempfile
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,38 @@ class Spool:
         """The segment of this number, which may not be there."""
         return Segment(number, self.folder / f"{number:020d}{SUFFIX}")
 
+    @contextlib.contextmanager
+    def changing(self) -> Generator[None]:
+        """Begin a segment, or end the newest, as the only one who does so."""
+        fd = os.open(self.folder / "segments.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def begin(self, *, after: int) -> None:
+        """Make the next segment, unless somebody has: its number was never used before.
+
+        Args:
+            after: the newest that the caller knows; 0 for none.
+
+        Raises:
+            OSError: it can't be made.
+        """
+        with self.changing():
+            segments = self.segments()
+            newest = segments[-1].number if segments else 0
+            if newest > after:
+                return
+            used = (
+                [number for checkpoint in self.checkpoints() for number in checkpoint.positions] if not newest else []
+            )
+            self._make(max([newest, *used]) + 1)
+
+    def _make(self, number: int) -> None:
+        os.close(os.open(self.segment(number).path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE))
+
     def size(self) -> int:
         """The bytes of all segments."""
         return sum(segment.size for segment in self.segments())
@@ -161,9 +194,10 @@ class Spool:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until it is removed, so that no writer comes meanwhile
             if os.fstat(fd).st_size > delivered:
                 return False
-            if self.segments()[-1].number == segment.number:
-                self.segment(segment.number + 1).path.touch(_FILE_MODE)
-            segment.path.unlink(missing_ok=True)
+            with self.changing():
+                if self.segments()[-1].number == segment.number:
+                    self._make(segment.number + 1)
+                segment.path.unlink(missing_ok=True)
         except OSError:
             return False
         finally:

@@ -44,7 +44,7 @@ class Tail:
             max_bytes: the most bytes of them, unless the first line is longer.
         """
         segments = self._spool.segments()
-        batch = Batch(positions={segment.number: positions.get(segment.number, 0) for segment in segments})
+        batch = Batch(positions={segment.number: _position(segment, positions) for segment in segments})
         for segment in segments:
             ended = (
                 segment is not segments[-1] and segment.size > batch.positions[segment.number] and has_ended(segment)
@@ -77,6 +77,12 @@ class Tail:
                 batch.lines.append(stripped)
             if len(batch.lines) >= max_events or batch.size >= max_bytes:
                 return
+
+
+def _position(segment: Segment, positions: dict[int, int]) -> int:
+    """Where to go on; a segment that is smaller than that is another one of its number, as after `rm -r`."""
+    at = positions.get(segment.number, 0)
+    return at if at <= segment.size else 0
 
 
 def _read(fd: int, at: int, most: int, *, longer: bool) -> bytes:

@@ -6,6 +6,8 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -19,6 +21,7 @@ from clues.publishers.delivery import Refusal, Sent
 from clues.publishers.health import Health
 from clues.publishers.journal import Journal
 from clues.publishers.spool import Spool
+from clues.publishers.tail import Batch
 from tests.publishers.destinations import Counting, Recording, event
 from tests.waiting import wait_for
 
@@ -186,6 +189,40 @@ def test_state(journal: Journal) -> None:
     assert second.total == 1000
     assert other.step()
     assert journal.spool.checkpoint("recording").state == {"total": 1500}
+
+
+def test_a_checkpoint_that_can_not_be_written(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk, say: delivery goes on, which makes room, and it is written when that is possible."""
+    write(journal, *range(1500))
+    destination = Recording()
+    one = courier(journal, destination)
+    full = OSError(28, "No space left on device")
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "save", mock.Mock(side_effect=full))
+        assert [one.step() for _ in range(3)] == [True, True, False]
+    assert destination.numbers() == list(range(1500))
+    assert journal.spool.checkpoint("recording").delivered == 0
+    assert not one.step()
+    assert journal.spool.checkpoint("recording").delivered == 1500
+
+
+def test_trouble_that_passes(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong beside the back end: it is tried again."""
+    monkeypatch.setattr(module, "_AFTER_TROUBLE", 0.001)
+    write(journal, 1)
+    steering, destination = Steering(), Recording()
+    one = Courier(journal.spool, destination, Choice(), steering)
+    read, problems = one._source.read, [LookupError(), OSError(5, "Input/output error")]
+
+    def reading(*args: Any) -> Batch:
+        if problems:
+            raise problems.pop()
+        return read(*args)
+
+    monkeypatch.setattr(one._source, "read", reading)
+    steering.draining = True
+    one.run()
+    assert destination.numbers() == [1]
 
 
 def test_samples(journal: Journal) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import threading
 from contextlib import suppress
@@ -15,7 +16,7 @@ import pytest
 from clues.errors import ConfigError, JournalFullError
 from clues.event import Event
 from clues.publishers.journal import Journal, JournalOptions
-from clues.publishers.spool import Checkpoint, Spool, spool_folder
+from clues.publishers.spool import Checkpoint, Segment, Spool, spool_folder
 from clues.publishers.tail import Tail
 from tests.forks import fork
 from tests.publishers.destinations import event
@@ -179,19 +180,47 @@ def test_an_ended_segment(tmp_path: Path) -> None:
     assert everything(journal.spool) == [2]
 
 
-def test_a_writer_that_comes_while_a_segment_ends(tmp_path: Path) -> None:
-    """Has it open, waits for its lock, and goes on to the next."""
+def test_a_segment_that_ends_while_a_writer_is_about_to_open_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on to the next, and makes none of a number that was used before."""
     journal = Journal(tmp_path, SMALL)
     journal.append(event(1))
     journal.close()
-    spool, late = journal.spool, Journal(tmp_path, SMALL)
-    stale = spool.segments()[0]
-    spool.end(stale, stale.size)
-    late._open(stale)
-    stale.path.unlink(missing_ok=True)
-    late.append(event(2))
-    late.append(event(3))
-    assert set(everything(spool)) <= {2, 3}
+    spool = journal.spool
+    segments, ended = Spool.segments, list[bool]()
+
+    def stale(self: Spool) -> list[Segment]:
+        found = segments(self)
+        if not ended:
+            ended.append(True)
+            assert spool.end(found[0], found[0].size)
+        return found
+
+    monkeypatch.setattr(Spool, "segments", stale)
+    journal.append(event(2))
+    assert [(segment.number, segment.size > 0) for segment in segments(spool)] == [(2, True)]
+    assert everything(spool) == [2]
+
+
+def test_a_folder_that_somebody_removes(tmp_path: Path) -> None:
+    """What was in it is gone; what comes is not written into the void."""
+    journal = Journal(tmp_path / "spool", SMALL)
+    journal.append(event(1))
+    shutil.rmtree(tmp_path / "spool")
+    journal.append(event(2))
+    journal.append(event(3))
+    assert everything(journal.spool) == [2, 3]
+    assert Tail(journal.spool).read({1: 10**6}, 10, 1000).positions[1] > 0
+
+
+def test_numbers_go_on_after_what_was_delivered(tmp_path: Path) -> None:
+    """Also where all segments were removed by hand: a checkpoint may speak of their numbers."""
+    spool = Spool(tmp_path)
+    spool.make()
+    spool.save(Checkpoint("x", {6: 100, 7: 100}))
+    Journal(tmp_path).append(event(1))
+    assert [segment.number for segment in spool.segments()] == [8]
 
 
 # reading

@@ -134,6 +134,23 @@ def test_another_process_takes_over(tmp_path: Path) -> None:
     assert appended(path)[-1] == (os.getpid(), 3)
 
 
+def test_a_destination_that_can_not_be_had_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of certificates that is missing, say: it is tried again, and others may take over meanwhile."""
+    monkeypatch.setattr(shipper, "_RETRY_LOCK", 0.001)
+    destination, problems = Recording(), [FileNotFoundError("ca.pem"), MemoryError()]
+
+    class Later(Shipping):
+        def destination(self) -> Recording:
+            if problems:
+                raise problems.pop()
+            return destination
+
+    publisher = Later(destination, tmp_path)
+    publisher.publish(event(1))
+    assert publisher.flush(30)
+    assert destination.numbers() == [1]
+
+
 # several publishers
 
 
