@@ -25,8 +25,8 @@ from clues.publishers.spool import Segment, Spool
 Sync = Literal["never", "second", "always"]
 Drop = Literal["newest", "oldest"]
 
-SEGMENT_BYTES = 16 * 1024 * 1024
-"""A segment's size, from which on another is begun."""
+SEGMENT_BYTES = 4 * 1024 * 1024
+"""A segment's size, from which on another is begun; what each process that has become idle may keep from ending."""
 SPOOL_BYTES = 1024 * 1024 * 1024
 """The size of all segments, from which on events are dropped."""
 

@@ -27,7 +27,7 @@ SAMPLE_EVERY = 15.0
 
 _TICK = 0.5
 _RETRY_LOCK = 1.0
-_FORGET_AFTER = 7 * 86_400.0  # a destination that nobody has configured or shipped to for so long keeps no segments
+_FORGET_AFTER = 86_400.0  # a destination that nobody has configured or shipped to for so long keeps no segments
 
 
 class Shipped(Protocol):

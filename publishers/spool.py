@@ -222,8 +222,10 @@ class Spool:
         """Those of all destinations that were ever delivered to."""
         found = []
         for path in sorted(self._destinations.glob("*.json")):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            try:
                 found.append(self.checkpoint(json.loads(path.read_bytes())["name"]))
+            except (OSError, ValueError, KeyError, TypeError):
+                found.append(Checkpoint(f"{path.stem} (unreadable)"))  # what it lacks must not be removed
         return found
 
     def register(self, name: str) -> None:

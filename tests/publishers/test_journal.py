@@ -325,3 +325,5 @@ def test_a_torn_checkpoint(tmp_path: Path, text: bytes) -> None:
     (path,) = (tmp_path / "destinations").glob("*.json")
     path.write_bytes(text)
     assert spool.checkpoint("x") == Checkpoint("x")
+    (unknown,) = spool.others({"y"}, 0.0)
+    assert (unknown.positions, unknown.name[0]) == ({}, "x")
