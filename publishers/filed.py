@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
+import os
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -19,7 +22,11 @@ _HEAD = 4096
 class FiledLines:
     """The lines of files, from where a destination is in each. A file is known by how it begins, not by its name.
 
-    Blank lines and comments are passed over; a dead letter's lines give the events that they hold.
+    Blank lines and comments are passed over; a dead letter's lines give the events that they hold. A last line that is
+    still being written is left for later.
+
+    Attributes:
+        unreadable: the files that could not be read to their end, and why.
     """
 
     def __init__(self, paths: Sequence[Path], progress: Callable[[int], object] = lambda _size: None) -> None:
@@ -34,6 +41,8 @@ class FiledLines:
         """
         self._files = {_identity(path): path for path in paths}
         self._progress = progress
+        self.unreadable: dict[Path, Exception] = {}
+        self._over: set[int] = set()
         self._stream: IO[bytes] | None = None
         self._at = (0, 0)
 
@@ -41,15 +50,26 @@ class FiledLines:
         """What stands after these positions; all of it is there already."""
         batch = Batch(positions=dict(positions))
         for number, path in self._files.items():
-            stream = self._at_position(number, path, batch.positions.get(number, 0))
-            while len(batch.lines) < max_events and batch.size < max_bytes:
-                line = stream.readline(LONGEST_LINE)
-                if not line:
-                    break
-                self._take(line, number, batch)
+            if number not in self._over:
+                try:
+                    self._read(number, path, batch, max_events, max_bytes)
+                except (EOFError, OSError, zlib.error) as error:
+                    self.unreadable[path] = error
+                    self._over.add(number)
+                    self.close()
             if len(batch.lines) >= max_events or batch.size >= max_bytes:
                 break
         return batch
+
+    def _read(self, number: int, path: Path, batch: Batch, max_events: int, max_bytes: int) -> None:
+        stream = self._at_position(number, path, batch.positions.get(number, 0))
+        while len(batch.lines) < max_events and batch.size < max_bytes:
+            line = stream.readline(LONGEST_LINE)
+            if not line.endswith(b"\n") and not _is_event(line):  # the end, or a line that is still being written
+                self._over.add(number)
+                self.close()
+                return
+            self._take(line, number, batch)
 
     def close(self) -> None:
         """Close the file that is being read."""
@@ -106,8 +126,21 @@ class Direct:
 
 
 def _identity(path: Path) -> int:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.ESPIPE, "it can be read only once; write it to a file first", str(path))
     with _opened(path) as stream:
-        return int.from_bytes(hashlib.sha256(stream.readline(_HEAD)).digest()[:7])
+        for line in iter(lambda: stream.readline(_HEAD), b""):
+            if (text := line.strip()) and not text.startswith(b"#"):  # many logs begin with the same comment
+                return int.from_bytes(hashlib.sha256(text).digest()[:7])
+    return int.from_bytes(hashlib.sha256(os.fsencode(path)).digest()[:7])
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        Event.from_line(_unwrapped(line.strip()))
+    except ValueError:
+        return False
+    return True
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -27,6 +27,7 @@ SAMPLE_EVERY = 15.0
 
 _TICK = 0.5
 _RETRY_LOCK = 1.0
+_SHOW_LIFE_EVERY = 60.0
 _FORGET_AFTER = 86_400.0  # a destination that nobody has configured or shipped to for so long keeps no segments
 
 
@@ -72,7 +73,7 @@ class Shipper:
         self._couriers: list[Courier] = []
         self._threads: list[threading.Thread] = []
         self._health = Health(spool)
-        self._next_samples = 0.0
+        self._next_samples = self._next_life = 0.0
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -134,11 +135,20 @@ class Shipper:
             if not self._couriers:
                 continue
             try:
+                self._show_life()
                 self.clean()
                 self._sample()
                 self._health.warn()
             except Exception as error:  # noqa: BLE001 - the couriers go on
                 self._faults.report("the shipper", error, "the journal is cleaned later")
+
+    def _show_life(self) -> None:
+        """Whoever has nothing delivered for long, as its back end is away, is not to be forgotten by others."""
+        now = time.monotonic()
+        if now >= self._next_life:
+            self._next_life = now + _SHOW_LIFE_EVERY
+            for courier in self._couriers:
+                self._spool.register(courier.name)
 
     def _sample(self) -> None:
         now = time.monotonic()

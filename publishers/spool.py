@@ -222,10 +222,8 @@ class Spool:
         """Those of all destinations that were ever delivered to."""
         found = []
         for path in sorted(self._destinations.glob("*.json")):
-            try:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 found.append(self.checkpoint(json.loads(path.read_bytes())["name"]))
-            except (OSError, ValueError, KeyError, TypeError):
-                found.append(Checkpoint(f"{path.stem} (unreadable)"))  # what it lacks must not be removed
         return found
 
     def register(self, name: str) -> None:
@@ -242,11 +240,15 @@ class Spool:
 
     def others(self, names: Collection[str], since: float) -> list[Checkpoint]:
         """The destinations of other programs that were heard of since then, in epoch seconds."""
-        return [
-            found
-            for found in self.checkpoints()
-            if found.name not in names and _changed(self._checkpoint_path(found.name)) >= since
-        ]
+        ours, found = {self._checkpoint_path(name) for name in names}, []
+        for path in sorted(self._destinations.glob("*.json")):
+            if path in ours or _changed(path) < since:
+                continue
+            try:
+                found.append(self.checkpoint(json.loads(path.read_bytes())["name"]))
+            except (OSError, ValueError, KeyError, TypeError):
+                found.append(Checkpoint(f"{path.stem} (unreadable)"))  # what it lacks must not be removed
+        return found
 
     def lock(self, name: str) -> Path:
         """The file whose lock makes a process the one that ships to a destination."""

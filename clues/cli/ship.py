@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from clues.event import Publisher
     from clues.publishers.courier import Courier
+    from clues.publishers.filed import FiledLines
     from clues.publishers.spool import Checkpoint
 
 _EXAMPLE = """\
@@ -58,6 +59,8 @@ def ship(
     as_json: Annotated[bool, typer.Option("--json", help="The counts as one JSON object.")] = False,
 ) -> None:
     """Send events to a back end: from logs and dead letters, or from a spool as it grows."""
+    from clues.cli.output import say_error
+
     if bool(files) == bool(follow):
         msg = "name event logs, or a spool by --follow"
         raise typer.BadParameter(msg, param_hint="FILE")
@@ -67,8 +70,11 @@ def ship(
     if len(to) > 1:
         msg = "files go to one back end at a time"
         raise typer.BadParameter(msg, param_hint="--to")
-    courier = _courier(files or [], to[0], restart=restart)
-    left = _deliver(courier, timeout)
+    source = _source(files or [])
+    courier = _courier(source, to[0], restart=restart)
+    left = _deliver(courier, timeout) or bool(source.unreadable)
+    for path, error in source.unreadable.items():
+        say_error(f"{path} can't be read to its end: {error}")
     _report(courier.checkpoint, left=left, as_json=as_json)
     if left or courier.checkpoint.dead_lettered:
         raise typer.Exit(1)
@@ -77,11 +83,24 @@ def ship(
 # files
 
 
-def _courier(files: list[Path], url: str, *, restart: bool) -> Courier:
-    """What brings the files' events to the back end; its checkpoint and dead letter are kept beside the spool."""
+def _source(files: list[Path]) -> FiledLines:
+    import zlib
+
     from clues.errors import LogFileError
+    from clues.publishers.filed import FiledLines
+
+    try:
+        return FiledLines(files)
+    except OSError as error:
+        raise LogFileError(Path(error.filename or files[0]), error) from error
+    except (EOFError, zlib.error) as error:
+        raise LogFileError(files[0], OSError(0, str(error))) from error
+
+
+def _courier(source: FiledLines, url: str, *, restart: bool) -> Courier:
+    """What brings the files' events to the back end; its checkpoint and dead letter are kept beside the spool."""
     from clues.publishers.courier import Courier, Steering
-    from clues.publishers.filed import Direct, FiledLines
+    from clues.publishers.filed import Direct
     from clues.publishers.shipped import ShippedPublisher
     from clues.publishers.spool import Spool, spool_folder
 
@@ -94,10 +113,6 @@ def _courier(files: list[Path], url: str, *, restart: bool) -> Courier:
         from clues.publishers.choice import Choice
 
         destination, choice = Direct(publisher, _without_secrets(url)), Choice()
-    try:
-        source = FiledLines(files)
-    except OSError as error:
-        raise LogFileError(Path(error.filename or files[0]), error) from error
     courier = Courier(spool, destination, choice, Steering(), source=source)
     before = courier.checkpoint
     before.delivered = before.retried = before.dead_lettered = before.left_out = 0

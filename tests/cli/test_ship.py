@@ -133,6 +133,46 @@ def test_what_is_no_event(tmp_path: Path, state: Path) -> None:
     assert json.loads(letter.read_text())["event"] == "nonsense"
 
 
+def test_logs_that_begin_alike(tmp_path: Path) -> None:
+    """With the same comment: they are two all the same."""
+    for name, number in (("a.log", 1), ("b.log", 2)):
+        (tmp_path / name).write_bytes(b"# events of shop\n" + lines(number))
+    found = clues("ship", tmp_path / "a.log", tmp_path / "b.log", "--to", f"log://{tmp_path}/copy.log")
+    assert found.returncode == 0
+    assert (tmp_path / "copy.log").read_bytes() == lines(1, 2)
+
+
+def test_a_log_that_is_cut_off(tmp_path: Path) -> None:
+    """What can be read of it is delivered, and those after it are; the exit status says so."""
+    (tmp_path / "a.log.gz").write_bytes(gzip.compress(lines(*range(5000)))[:-2000])
+    (tmp_path / "b.log").write_bytes(lines(9999))
+    found = clues("ship", tmp_path / "a.log.gz", tmp_path / "b.log", "--to", f"log://{tmp_path}/copy.log")
+    assert found.returncode == 1
+    assert "a.log.gz can't be read to its end" in found.stderr
+    copied = (tmp_path / "copy.log").read_bytes()
+    assert copied.endswith(lines(9999))
+    assert copied.startswith(lines(*range(100)))
+
+
+def test_a_line_that_is_being_written(tmp_path: Path) -> None:
+    """Is left until it is whole; a whole one need not end with a newline."""
+    log, to = tmp_path / "a.log", f"log://{tmp_path}/copy.log"
+    log.write_bytes(lines(1) + lines(2)[:50])
+    assert clues("ship", log, "--to", to).returncode == 0
+    assert (tmp_path / "copy.log").read_bytes() == lines(1)
+    log.write_bytes(lines(1, 2)[:-1])
+    assert clues("ship", log, "--to", to).returncode == 0
+    assert (tmp_path / "copy.log").read_bytes() == lines(1, 2)
+
+
+def test_a_pipe(tmp_path: Path) -> None:
+    """Can't be gone on with: said at once."""
+    os.mkfifo(tmp_path / "pipe")
+    found = clues("ship", tmp_path / "pipe", "--to", f"log://{tmp_path}/copy.log")
+    assert found.returncode != 0
+    assert "write it to a file first" in found.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -146,6 +186,7 @@ def test_what_is_no_event(tmp_path: Path, state: Path) -> None:
 )
 def test_mistakes(tmp_path: Path, args: tuple[str, ...], said: str) -> None:
     """Are said in one line."""
+    (tmp_path / "events.log").write_bytes(lines(1))
     found = clues("ship", *args, cwd=tmp_path)
     assert found.returncode != 0
     assert said in " ".join(found.stderr.replace("│", " ").split())

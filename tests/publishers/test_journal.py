@@ -325,5 +325,6 @@ def test_a_torn_checkpoint(tmp_path: Path, text: bytes) -> None:
     (path,) = (tmp_path / "destinations").glob("*.json")
     path.write_bytes(text)
     assert spool.checkpoint("x") == Checkpoint("x")
-    (unknown,) = spool.others({"y"}, 0.0)
+    (unknown,) = spool.others({"y"}, path.stat().st_mtime)
+    assert spool.others({"x"}, 0.0) == []
     assert (unknown.positions, unknown.name[0]) == ({}, "x")
