@@ -1,1 +1,1 @@
-"""What clues costs, measured: ``python -m benchmarks``."""
+"""What clues costs, measured beside others: ``python -m benchmarks --help``."""

@@ -1,67 +1,148 @@
-"""``python -m benchmarks [--quick] [--json FILE]``: measure, print a table, write the figures."""
+"""``python -m benchmarks``: measure, print tables, write the figures, plots and the page's tables."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
+import importlib.util
+import signal
 import sys
-from dataclasses import asdict
+import time
+import traceback
 from pathlib import Path
+from typing import NoReturn
 
-from benchmarks.core import GROUPS
-from benchmarks.timing import Figure
-from clues import __version__
+from benchmarks import promises, results, table
+from benchmarks.groups import GROUPS
+from benchmarks.machine import commit, machine
+from benchmarks.results import Measured, Results
+from benchmarks.run import Run
 
-UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_EXAMPLES = """\
+examples:
+  python -m benchmarks --quick                        a look at everything, in two minutes
+  python -m benchmarks core memory                    two groups
+  python -m benchmarks drain --json figures.json      a group at a time: those of one commit are kept together
+  python -m benchmarks --json figures.json --plots docs/performance --report docs/performance.md
+                                                      everything, and the page brought up to date
+  python -m benchmarks --from figures.json --report docs/performance.md
+                                                      nothing measured: the page from figures that were kept
+
+groups:
+"""
 
 
 def main() -> None:
-    """Measure every group, one after the other."""
+    """Measure what is asked for; exit status 1 when a part failed, 130 when it was interrupted."""
     options = _options()
-    print(f"clues {__version__}, {_machine()}")
-    print("medians of interleaved rounds; in brackets the quickest and the slowest\n")
-    found: dict[str, list[Figure]] = {}
-    for title, measure in GROUPS.items():
-        found[title] = measure(quick=options.quick)
-        _show(title, found[title])
-    if options.json is not None:
-        options.json.write_text(json.dumps(_report(found, quick=options.quick), indent=2) + "\n")
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        sys.exit(_run(options))
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was started is ended", file=sys.stderr)
+        sys.exit(130)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, no figures to quote")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, in seconds, to a file")
-    return parser.parse_args()
+def _terminated(*_: object) -> NoReturn:
+    sys.exit(143)  # through every `with` block, which end what they started
 
 
-def _machine() -> str:
-    return f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+def _run(options: argparse.Namespace) -> int:
+    try:
+        kept = results.read(options.figures) if options.figures else None
+    except (OSError, ValueError) as error:
+        print(f"python -m benchmarks: {error}", file=sys.stderr)
+        return 2
+    if kept is not None:
+        found, failed = kept, 0
+        for name in found.groups:
+            _show(name, found)
+    else:
+        found = Results(machine(), commit())
+        failed = _measure(found, options)
+    print(promises.printed(found))
+    _write_pages(found, options)
+    return 1 if failed else 0
 
 
-def _show(title: str, figures: list[Figure]) -> None:
-    print(title)
-    width = max(len(figure.name) for figure in figures)
-    for figure in figures:
-        print(f"  {figure.name:<{width}}  {_spell(figure.seconds):>9}  [{_spell(figure.low)} … {_spell(figure.high)}]")
+def _measure(found: Results, options: argparse.Namespace) -> int:
+    print("\n".join(f"{name}: {value}" for name, value in found.machine.items()))
+    print("medians of interleaved rounds; in brackets the smallest and the largest\n")
+    failed = 0
+    for name in options.groups or list(GROUPS):
+        try:
+            _measure_group(name, found, options)
+        except Exception:  # noqa: BLE001 - the other groups go on; the exit status tells
+            failed += 1
+            traceback.print_exc()
+            print(f"{name}: failed, see above\n", file=sys.stderr)
+        _keep(found, options.json)
+    return failed
+
+
+def _measure_group(name: str, found: Results, options: argparse.Namespace) -> None:
+    group = GROUPS[name]
+    if importlib.util.find_spec(group.module) is None:
+        print(f"{name}: not there yet\n", file=sys.stderr)
+        return
+    print(f"{name}: {group.title} …", file=sys.stderr, flush=True)
+    run = Run(options.quick, options.rounds, options.deep)
+    begin = time.monotonic()
+    figures = tuple(group.measure(run))
+    found.groups[name] = Measured(figures, round(time.monotonic() - begin, 1), options.quick, tuple(run.notes))
+    _show(name, found)
+
+
+def _show(name: str, found: Results) -> None:
+    measured = found.groups[name]
+    print(f"{GROUPS[name].title if name in GROUPS else name} ({measured.seconds:.0f} s)")
+    print(table.printed(measured.figures))
+    for note in measured.notes:
+        print(f"  note: {note}")
     print(flush=True)
 
 
-def _spell(seconds: float) -> str:
-    size, unit = next((one for one in UNITS if seconds >= one[0]), UNITS[-1])
-    return f"{seconds / size:.3g} {unit}"
+def _keep(found: Results, path: Path | None) -> None:
+    if path is None:
+        return
+    if path.exists():
+        earlier = results.read(path)
+        if earlier.commit == found.commit:
+            found.join(earlier)
+    found.write(path)
 
 
-def _report(found: dict[str, list[Figure]], *, quick: bool) -> dict[str, object]:
-    return {
-        "clues": __version__,
-        "machine": _machine(),
-        "python": sys.version,
-        "quick": quick,
-        "figures": {title: [asdict(figure) for figure in figures] for title, figures in found.items()},
-    }
+def _write_pages(found: Results, options: argparse.Namespace) -> None:
+    """Plots, and the page's tables."""
+
+
+def _options() -> argparse.Namespace:
+    groups = "\n".join(f"  {name:<12} {group.title}" for name, group in GROUPS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__.partition(": ")[2].capitalize(),
+        epilog=_EXAMPLES + groups,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help="what to measure; everything if none is named")
+    parser.add_argument("--quick", action="store_true", help="a look, no figures to quote: few rounds, the light peers")
+    parser.add_argument("--rounds", type=_whole, metavar="N", help="rounds of everything, in place of each group's own")
+    parser.add_argument("--deep", action="store_true", help="with what takes minutes and gigabytes: 10 million jobs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures; joins those of the same commit")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="figures", help="show kept figures, measure nothing")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw plots into a folder")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="bring the tables of a page up to date")
+    options = parser.parse_args()
+    unknown = [name for name in options.groups if name not in GROUPS]
+    if unknown:
+        parser.error(f"no group {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+    return options
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
+from benchmarks.run import Run
 from benchmarks.timing import Figure, each_call, each_run
 from clues.config import Config, Settings
 from clues.event import Event, EventType, Publisher, json_encoder
@@ -21,21 +22,26 @@ ARGS = [42, "quarterly-report", {"format": "pdf", "pages": [1, 2, 3], "customer"
 METADATA = {"customer_id": 42, "tier": "gold", "host_hint": "eu-1"}
 
 
-def importing(*, quick: bool) -> list[Figure]:
+def measure(run: Run) -> list[Figure]:
+    """All of it."""
+    return [*importing(run), *unconfigured(run), *publishing(run), *making(run)]
+
+
+def importing(run: Run) -> list[Figure]:
     """``import clues`` over a bare interpreter; both are whole processes."""
     cases = {
         "python -c pass": "pass",
         "python -c 'import clues'": "import clues",
-        "python -c 'import json, logging' (for comparison)": "import json, logging",
+        "python -c 'import json, logging'": "import json, logging",
     }
-    return each_run({name: _program(code) for name, code in cases.items()}, rounds=5 if quick else 31)
+    return each_run({name: _program(code) for name, code in cases.items()}, rounds=run.rounds(31, 3))
 
 
 def _program(code: str) -> Callable[[], object]:
     return lambda: subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def unconfigured(*, quick: bool) -> list[Figure]:
+def unconfigured(run: Run) -> list[Figure]:
     """A hook while clues is not configured, beside the test that any code would make."""
     settings = Settings()
     lifecycle = Lifecycle(settings)
@@ -51,15 +57,19 @@ def unconfigured(*, quick: bool) -> list[Figure]:
     def nothing() -> None:
         pass
 
-    cases = {"an empty function": nothing, "a function with one attribute test": attribute_test, "a hook": hook}
-    return each_call(cases, rounds=5 if quick else 15, calls=10_000 if quick else 200_000)
+    cases = {
+        "an empty function": nothing,
+        "a function with one attribute test": attribute_test,
+        "a hook, unconfigured": hook,
+    }
+    return each_call(cases, rounds=run.rounds(15, 3), calls=run.pick(200_000, 10_000))
 
 
-def publishing(*, quick: bool) -> list[Figure]:
+def publishing(run: Run) -> list[Figure]:
     """One dequeued event in its caller, from the hook's call to its return."""
     with _publishers() as publishers:
-        cases = {name: _dequeue(publisher) for name, publisher in publishers.items()}
-        return each_call(cases, rounds=5 if quick else 15, calls=500 if quick else 5_000)
+        cases = {f"dequeued, to {name}": _dequeue(publisher) for name, publisher in publishers.items()}
+        return each_call(cases, rounds=run.rounds(15, 3), calls=run.pick(5_000, 500))
 
 
 @contextmanager
@@ -83,7 +93,7 @@ def _dequeue(publisher: Publisher) -> Callable[[], object]:
     return lambda: lifecycle.dequeued("mail", item)
 
 
-def making(*, quick: bool) -> list[Figure]:
+def making(run: Run) -> list[Figure]:
     """What an event is made of: sanitising its values, building it, encoding it by either encoder."""
     sanitizer = Sanitizer()
     metadata = {"_event_hash": "0" * 32, "_hostname": "web-1", "_process": 4711, **METADATA}
@@ -99,7 +109,7 @@ def making(*, quick: bool) -> list[Figure]:
     cases: dict[str, Callable[[], object]] = {"sanitise args and metadata": sanitise, "build the event": build}
     for name, encode in _encoders().items():
         cases[f"encode its line ({name})"] = _encoding(encode, metadata, stamp)
-    return each_call(cases, rounds=5 if quick else 15, calls=1_000 if quick else 20_000)
+    return each_call(cases, rounds=run.rounds(15, 3), calls=run.pick(20_000, 1_000))
 
 
 def _encoding(encode: Callable[[object], bytes], metadata: dict[str, object], stamp: str) -> Callable[[], object]:
@@ -123,11 +133,3 @@ def _encoders() -> dict[str, Callable[[object], bytes]]:
 
 def _item() -> dict[str, object]:
     return {"class": "Report", "args": ARGS, "clues_metadata": dict(METADATA)}
-
-
-GROUPS: dict[str, Callable[..., list[Figure]]] = {
-    "Importing (a whole process each)": importing,
-    "A hook with clues unconfigured": unconfigured,
-    "One event in its caller, by publisher": publishing,
-    "What an event is made of": making,
-}
