@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from clues.event import Event, Sample
+from clues.event import Sample
 from clues.faults import Faults, describe
+from clues.lines import salvaged
 from clues.metadata import timestamp
 from clues.publishers.choice import Choice
 from clues.publishers.delivery import Destination, HasState, Refusal, Sent, TakesSamples
@@ -29,7 +30,6 @@ _PROBE = 10  # lines
 _GIVE_UP_AFTER = 20  # attempts, and
 _GIVE_UP_TIME = 600.0  # seconds, with lines that a back end which works does not take
 _AFTER_TROUBLE = 1.0
-_START = b'{"event_type":'
 
 
 class Source(Protocol):
@@ -203,7 +203,7 @@ class Courier:
         self._spool.bury(self.name, reasons, timestamp(self._clock()))
         self.checkpoint.dead_lettered += len(refused)
         self._faults.report(self.name, _RefusedError(refused[0].reason), f"{len(refused)} are in its dead letter")
-        return [line for refusal in refused if (line := _salvaged(refusal.line))]
+        return [line for refusal in refused if (line := salvaged(refusal.line))]
 
     def _send_samples(self) -> None:
         samples, self._samples = self._samples, None
@@ -220,18 +220,3 @@ class _NotTakenError(Exception):
 
 class _RefusedError(Exception):
     """A destination refused lines."""
-
-
-def _salvaged(line: bytes) -> bytes:
-    """The event that was appended to a torn line, if that is what a line is."""
-    start = line.rfind(_START)
-    if start <= 0:
-        return b""
-    with contextlib.suppress(ValueError):
-        Event.from_line(line)
-        return b""
-    try:
-        Event.from_line(line[start:])
-    except ValueError:
-        return b""
-    return line[start:]

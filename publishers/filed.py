@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import hashlib
 import json
 import os
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from clues.event import Event, Publisher
+from clues.lines import LONGEST_LINE, is_event, opened
 from clues.publishers.delivery import Refusal, Sent
-from clues.publishers.tail import LONGEST_LINE, Batch
+from clues.publishers.tail import Batch
 
 _HEAD = 4096
 
@@ -65,7 +65,9 @@ class FiledLines:
         stream = self._at_position(number, path, batch.positions.get(number, 0))
         while len(batch.lines) < max_events and batch.size < max_bytes:
             line = stream.readline(LONGEST_LINE)
-            if not line.endswith(b"\n") and not _is_event(line):  # the end, or a line that is still being written
+            if not line.endswith(b"\n") and not is_event(
+                _unwrapped(line.strip())
+            ):  # the end, or a line that is still being written
                 self._over.add(number)
                 self.close()
                 return
@@ -89,7 +91,7 @@ class FiledLines:
     def _at_position(self, number: int, path: Path, offset: int) -> IO[bytes]:
         if self._stream is None or self._at != (number, offset):
             self.close()
-            self._stream = _opened(path)
+            self._stream = opened(path)
             self._stream.seek(offset)
             self._at = (number, offset)
         return self._stream
@@ -128,23 +130,11 @@ class Direct:
 def _identity(path: Path) -> int:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.ESPIPE, "it can be read only once; write it to a file first", str(path))
-    with _opened(path) as stream:
+    with opened(path) as stream:
         for line in iter(lambda: stream.readline(_HEAD), b""):
             if (text := line.strip()) and not text.startswith(b"#"):  # many logs begin with the same comment
                 return int.from_bytes(hashlib.sha256(text).digest()[:7])
     return int.from_bytes(hashlib.sha256(os.fsencode(path)).digest()[:7])
-
-
-def _is_event(line: bytes) -> bool:
-    try:
-        Event.from_line(_unwrapped(line.strip()))
-    except ValueError:
-        return False
-    return True
-
-
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def _unwrapped(line: bytes) -> bytes:

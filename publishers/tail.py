@@ -7,10 +7,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from clues.lines import LONGEST_LINE
 from clues.publishers.spool import Segment, Spool
-
-LONGEST_LINE = 64 * 1024 * 1024
-"""Bytes; what has no newline within them is no event."""
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from clues.analysis.reader import LONGEST_LINE
 from clues.analysis.rotation import siblings
 from clues.errors import LogFileError
+from clues.lines import LONGEST_LINE
 
 INTERVAL = 0.1
 """Seconds between two looks at a file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -13,13 +12,10 @@ from typing import IO
 
 from clues.errors import LogFileError
 from clues.event import Event
-
-LONGEST_LINE = 64 * 1024 * 1024
-"""Bytes; what is longer is no event, and is passed over without being held in memory whole."""
+from clues.lines import EVENT_START, LONGEST_LINE, opened, salvaged
 
 _SAMPLES = 5
 _SHOWN = 120
-_START = b'{"event_type":'
 _PROGRESS_STEP = 4 * 1024 * 1024
 
 
@@ -103,7 +99,7 @@ class Reader:
             event = Event.from_line(text)
         except ValueError as error:
             self._count_bad(text, source, number, error)
-            return self._salvage(text)
+            return self.parse(salvaged(text))
         self.events += 1
         return Entry(event, text)
 
@@ -125,7 +121,12 @@ class Reader:
 
     def _is_about_others(self, line: bytes) -> bool:
         """Whether a line has an event's shape and does not hold the text that is looked for."""
-        return self._about is not None and self._about not in line and line.startswith(_START) and line.endswith(b"}\n")
+        return (
+            self._about is not None
+            and self._about not in line
+            and line.startswith(EVENT_START)
+            and line.endswith(b"}\n")
+        )
 
     def _say_progress(self, size: int) -> int:
         if self._progress is not None:
@@ -137,18 +138,6 @@ class Reader:
             yield from whole_lines(stream)
         except (EOFError, OSError, zlib.error) as error:
             self._count_bad(b"", str(path), None, error)
-
-    def _salvage(self, text: bytes) -> Entry | None:
-        """The event that another process appended to a line which the disk's end, or a kill, had cut off."""
-        start = text.rfind(_START)
-        if start <= 0:
-            return None
-        try:
-            event = Event.from_line(text[start:])
-        except ValueError:
-            return None
-        self.events += 1
-        return Entry(event, text[start:])
 
     def _count_bad(self, text: bytes, source: str, number: int | None, error: Exception) -> None:
         self.bad += 1
@@ -166,13 +155,13 @@ def open_log(path: Path) -> IO[bytes]:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder, name a file in it", str(path))
-        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+        return opened(path)
     except OSError as error:
         raise LogFileError(path, error) from error
 
 
 def whole_lines(stream: IO[bytes]) -> Iterable[bytes]:
-    """The lines of a stream; of one that is too long, only a beginning."""
+    """The lines of a stream; of one that is too long, only a beginning: it is never held in memory whole."""
     while line := stream.readline(LONGEST_LINE):
         yield line if line.endswith(b"\n") or len(line) < LONGEST_LINE else line[:_SHOWN]
         while not line.endswith(b"\n") and line:

@@ -1,0 +1,47 @@
+"""Lines of event logs."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from clues.event import Event, EventType
+from clues.lines import EVENT_START, is_event, opened, salvaged
+
+LINE = Event(EventType.FAILED, "2026-11-20T20:59:58.123456Z", "mail", {}, "Job", [1]).line
+HOLDING = Event(EventType.FAILED, "2026-11-20T20:59:58.123456Z", "mail", {}, "Job", [{"event_type": "x"}]).line
+
+
+def test_an_event() -> None:
+    assert LINE.startswith(EVENT_START)
+    assert is_event(LINE)
+    assert not is_event(LINE[:-1])
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (LINE[:40] + LINE, LINE),
+        (LINE[:40] + LINE[:50] + LINE, LINE),
+        (b"\0\0" + HOLDING, b""),  # what begins last is no event; the one before it is not looked for
+        (LINE, b""),
+        (HOLDING, b""),
+        (LINE[:40] + LINE[:-1], b""),
+        (b"nonsense", b""),
+        (b"", b""),
+    ],
+)
+def test_salvaged(line: bytes, found: bytes) -> None:
+    """The last event of a line that is none itself."""
+    assert salvaged(line) == found
+
+
+def test_opened(tmp_path: Path) -> None:
+    """Plain or gzipped, by the name."""
+    (tmp_path / "a.log").write_bytes(LINE)
+    (tmp_path / "a.log.gz").write_bytes(gzip.compress(LINE))
+    for name in ("a.log", "a.log.gz"):
+        with opened(tmp_path / name) as stream:
+            assert stream.read() == LINE
