@@ -24,12 +24,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from clues.errors import ConfigError
 from clues.event import Publisher
 from clues.faults import say
-from clues.plugs import listed, publisher_from_urls
+from clues.plugs import listed, publisher_class, publisher_from_urls
 from clues.redaction import SECRET_WORDS
 
 KNOWN_VARIABLES = {
@@ -111,18 +110,10 @@ class Environment:
     def publisher(self) -> Publisher:
         """Who ``CLUES_PUBLISHERS`` names, and statsd where ``STATSD_HOST`` does."""
         urls = [url for url in (part.strip() for part in self.text("CLUES_PUBLISHERS").split(",")) if url]
-        return publisher_from_urls([*urls, *self._statsd()])
+        return publisher_from_urls(urls, *self._statsd())
 
-    def _statsd(self) -> list[str]:
-        host, port = self.text("STATSD_HOST"), self.text("STATSD_PORT")
-        if not host:
-            return []
-        if port and not port.isdecimal():
-            msg = f"STATSD_PORT must be a port, not {port!r}"
-            raise ConfigError(msg)
-        key = self.text("STATSD_KEY").strip(".")
-        query = f"?key={quote(key)}" if key else ""
-        return [f"statsd://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{query}"]
+    def _statsd(self) -> list[Publisher]:
+        return [publisher_class("statsd").from_environment(self._environ)] if self.text("STATSD_HOST") else []
 
     def warn_of_unknown(self) -> None:
         """Say which variables look like ours and are not: a misspelt one would do nothing, silently."""

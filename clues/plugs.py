@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -101,18 +101,35 @@ def publisher_from_url(url: str) -> Publisher:
     Raises:
         ConfigError: no such scheme, or the publisher doesn't like the rest of the URL.
     """
-    parts = _split(url)
-    point = _publishers_by_scheme().get(parts.scheme)
-    if point is None:
-        known = ", ".join(f"{scheme}://" for scheme in sorted(_publishers_by_scheme()))
-        msg = f"CLUES_PUBLISHERS: no publisher has the scheme {parts.scheme!r}; known are {known}"
+    parts = split_url(url)
+    with _usable(parts.scheme):
+        return as_publisher(publisher_class(parts.scheme).from_url(parts))
+
+
+def publisher_class(scheme: str) -> Any:
+    """What makes the publishers of a scheme, as its entry point names it: a class, as a rule.
+
+    Raises:
+        ConfigError: no such scheme, or what it names can't be imported.
+    """
+    points = _publishers_by_scheme()
+    if scheme not in points:
+        known = ", ".join(f"{known}://" for known in sorted(points))
+        msg = f"CLUES_PUBLISHERS: no publisher has the scheme {scheme!r}; known are {known}"
         raise ConfigError(msg)
+    with _usable(scheme):
+        return points[scheme].load()
+
+
+@contextmanager
+def _usable(scheme: str) -> Generator[None]:
+    """Name the scheme where its publisher fails."""
     try:
-        return as_publisher(point.load().from_url(parts))
+        yield
     except CluesError:
         raise
     except Exception as error:
-        msg = f"CLUES_PUBLISHERS: {parts.scheme}:// can't be used: {error}"
+        msg = f"CLUES_PUBLISHERS: {scheme}:// can't be used: {error}"
         raise ConfigError(msg) from error
 
 
@@ -127,7 +144,12 @@ def publisher_schemes() -> list[str]:
     return sorted(_publishers_by_scheme())
 
 
-def _split(url: str) -> SplitResult:
+def split_url(url: str) -> SplitResult:
+    """The parts of a publisher's URL.
+
+    Raises:
+        ConfigError: it is none.
+    """
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -144,18 +166,18 @@ def _public(url: str) -> str:
     return url[url.rfind("@") + 1 :][:80] if "@" in url else url[:80]
 
 
-def publisher_from_urls(urls: list[str]) -> Publisher:
-    """One publisher for all these URLs; for none, one that nobody hears of.
+def publisher_from_urls(urls: Iterable[str], *more: Publisher) -> Publisher:
+    """One publisher for all these URLs, and for those that are there already; for none, one that nobody hears of.
 
     Raises:
         ConfigError: as `publisher_from_url`.
     """
-    found = [publisher_from_url(url) for url in urls]
+    found = [*(publisher_from_url(url) for url in urls), *more]
     if not found:
         return CallablePublisher(_nobody)
     if len(found) == 1:
         return found[0]
-    return as_publisher(_publishers_by_scheme()["composite"].load()(*found))
+    return as_publisher(publisher_class("composite")(*found))
 
 
 def _nobody(event: Event, /) -> None:

@@ -15,7 +15,13 @@ from clues.config import Config, Settings, configure, configure_from_environment
 from clues.errors import ConfigError
 from clues.event import Event, EventType
 from clues.plugs import as_publisher, name_of
-from clues.publishers import CompositePublisher, LogPublisher, NoOpPublisher, StandardOutPublisher
+from clues.publishers import (
+    CompositePublisher,
+    LogPublisher,
+    NoOpPublisher,
+    StandardOutPublisher,
+    StatsdPublisher,
+)
 from clues.testing import RecordingPublisher
 from tests.forks import forked
 
@@ -169,6 +175,16 @@ def test_publishers_by_url(tmp_path: Path) -> None:
     assert isinstance(found, CompositePublisher)
     assert [type(child) for child in found.children] == [StandardOutPublisher, LogPublisher]
     assert path.exists()
+
+
+def test_statsd_by_its_own_variables() -> None:
+    """Beside what URLs name; a mistaken one is an error."""
+    environ = {"STATSD_HOST": "127.0.0.1"}
+    found = configure(environ=environ).publisher
+    assert isinstance(found, StatsdPublisher)
+    assert isinstance(configure(environ=environ | {"CLUES_PUBLISHERS": "noop://"}).publisher, CompositePublisher)
+    with pytest.raises(ConfigError, match="STATSD_PORT must be a port, not 'x'"):
+        configure(environ=environ | {"STATSD_PORT": "x"})
 
 
 def test_a_relative_log_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
