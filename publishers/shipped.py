@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,7 +20,7 @@ FLUSH_TIMEOUT = 2.0
 """Seconds that a process' exit may wait for delivery; what is left stands in the journal."""
 
 
-class ShippedPublisher:
+class ShippedPublisher(ABC):
     """Journals each event for its destination. Subclasses give that by `destination`, and call `__init__`.
 
     Attributes:
@@ -85,9 +86,9 @@ class ShippedPublisher:
         """What is to ship in a process of its own; this one, and those it forks, won't."""
         return Companion([self.outbox])
 
+    @abstractmethod
     def destination(self) -> Destination:
         """The destination; called in the process that ships, and there its library is imported."""
-        raise NotImplementedError
 
 
 def shipping_options(query: dict[str, str]) -> dict[str, Any]:

@@ -208,23 +208,12 @@ class Spool:
 
     def checkpoint(self, name: str) -> Checkpoint:
         """How far a destination is; a new one is at the beginning of what there is."""
-        try:
-            found = json.loads(self._checkpoint_path(name).read_bytes())
-            found["positions"] = {int(number): int(at) for number, at in found["positions"].items()}
-            return Checkpoint(**found)
-        except FileNotFoundError:
-            return Checkpoint(name)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            # Torn by a failing disk: to deliver twice is better than not at all.
-            return Checkpoint(name)
+        # One that is torn, by a failing disk, is as none: to deliver twice is better than not at all.
+        return _read(self._checkpoint_path(name)) or Checkpoint(name)
 
     def checkpoints(self) -> list[Checkpoint]:
         """Those of all destinations that were ever delivered to."""
-        found = []
-        for path in sorted(self._destinations.glob("*.json")):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                found.append(self.checkpoint(json.loads(path.read_bytes())["name"]))
-        return found
+        return [found for path in sorted(self._destinations.glob("*.json")) if (found := _read(path))]
 
     def register(self, name: str) -> None:
         """Have a destination known before its first delivery: what it has not got yet is kept for it.
@@ -240,15 +229,12 @@ class Spool:
 
     def others(self, names: Collection[str], since: float) -> list[Checkpoint]:
         """The destinations of other programs that were heard of since then, in epoch seconds."""
-        ours, found = {self._checkpoint_path(name) for name in names}, []
-        for path in sorted(self._destinations.glob("*.json")):
-            if path in ours or _changed(path) < since:
-                continue
-            try:
-                found.append(self.checkpoint(json.loads(path.read_bytes())["name"]))
-            except (OSError, ValueError, KeyError, TypeError):
-                found.append(Checkpoint(f"{path.stem} (unreadable)"))  # what it lacks must not be removed
-        return found
+        ours = {self._checkpoint_path(name) for name in names}
+        return [
+            _read(path) or Checkpoint(f"{path.stem} (unreadable)")  # what it may lack must not be removed
+            for path in sorted(self._destinations.glob("*.json"))
+            if path not in ours and _changed(path) >= since
+        ]
 
     def lock(self, name: str) -> Path:
         """The file whose lock makes a process the one that ships to a destination."""
@@ -339,6 +325,16 @@ class Spool:
 
     def _checkpoint_path(self, name: str) -> Path:
         return self._destinations / f"{_file_name(name)}.json"
+
+
+def _read(path: Path) -> Checkpoint | None:
+    """The checkpoint in a file; None if there is none, or it can't be read."""
+    try:
+        found = json.loads(path.read_bytes())
+        found["positions"] = {int(number): int(at) for number, at in found["positions"].items()}
+        return Checkpoint(**found)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _changed(path: Path) -> float:
