@@ -15,8 +15,10 @@ from clues.publishers.spool import Checkpoint, Segment, Spool
 
 log = logging.getLogger("clues.shipper")
 
+LATE = 60.0
+"""Seconds of lag that are worth a warning."""
+
 _WARN_EVERY = 60.0
-_LATE = 60.0  # seconds of lag worth a warning
 _GUESS = 64 * 1024  # bytes of a segment from whose lines the number of the others is estimated
 
 
@@ -90,7 +92,7 @@ class Health:
         problems = [
             f"{one.name} is {one.lag_seconds:.0f} s and some {one.lag_events} events behind"
             for one in progress
-            if one.lag_seconds > _LATE
+            if one.lag_seconds > LATE
         ]
         if dropped > self._told[0]:
             problems.append(f"{dropped} events were dropped, as the journal was full")

@@ -19,8 +19,6 @@ Examples:
 
 Exit status: 0 all is well; 1 something is wrong, and said."""
 
-_LATE = 60.0
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -61,16 +59,21 @@ def _findings(spool: Spool) -> dict[str, Any]:
     from dataclasses import asdict
 
     from clues import __version__
-    from clues.publishers.health import Health, published
+    from clues.errors import ConfigError
+    from clues.publishers.health import LATE, Health, published
+    from clues.publishers.shipper import holder
 
+    if spool.folder.exists() and not spool.folder.is_dir():
+        msg = f"the spool {spool.folder} is no folder; name another by --spool or CLUES_SPOOL"
+        raise ConfigError(msg)
     configuration, problems = _configuration()
     dropped, dropped_bytes = spool.dropped() if spool.folder.is_dir() else (0, 0)
     progress = Health(spool).progress() if spool.folder.is_dir() else []
-    destinations = [{**asdict(one), "shipper": _shipper(spool.lock(one.name))} for one in progress]
+    destinations = [{**asdict(one), "shipper": holder(spool.lock(one.name))} for one in progress]
     for one in destinations:
         if one["lag_events"] and not one["shipper"]:
             problems.append(f"nobody ships to {one['name']}, and {one['lag_events']} events wait for it")
-        elif one["lag_seconds"] > _LATE:
+        elif one["lag_seconds"] > LATE:
             problems.append(f"{one['name']} is {one['lag_seconds']:.0f} s behind")
         if one["dead_lettered"]:
             problems.append(f"{one['name']} refused {one['dead_lettered']} events: {spool.dead_letter(one['name'])}")
@@ -81,7 +84,7 @@ def _findings(spool: Spool) -> dict[str, Any]:
         "fast": _fast(),
         "publishers": configuration,
         "spool": str(spool.folder),
-        "spool_bytes": spool.size(),
+        "spool_bytes": spool.size() if spool.folder.is_dir() else 0,
         "published": published(progress),
         "dropped": dropped,
         "destinations": destinations,
@@ -92,15 +95,17 @@ def _findings(spool: Spool) -> dict[str, Any]:
 def _configuration() -> tuple[list[str], list[str]]:
     """The publishers that CLUES_PUBLISHERS names, without secrets, and what is wrong with them."""
     import os
-    from urllib.parse import urlsplit
 
-    from clues.plugs import publisher_schemes
+    from clues.errors import ConfigError
+    from clues.plugs import publisher_schemes, split_url
 
     named, problems = [], []
     known = publisher_schemes()
-    for url in os.environ.get("CLUES_PUBLISHERS", "").split(","):
-        parts = urlsplit(url.strip())
-        if not url.strip():
+    for url in filter(None, map(str.strip, os.environ.get("CLUES_PUBLISHERS", "").split(","))):
+        try:
+            parts = split_url(url)
+        except ConfigError as error:
+            problems.append(str(error))
             continue
         named.append(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
         if parts.scheme not in known:
@@ -112,22 +117,6 @@ def _fast() -> dict[str, bool]:
     from importlib.util import find_spec
 
     return {name: find_spec(name) is not None for name in ("orjson", "hiredis")}
-
-
-def _shipper(lock: Path) -> int:
-    """The process that ships, by its lock; 0 if nobody does."""
-    import fcntl
-
-    try:
-        with lock.open("r+b") as file:
-            text = file.read()
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return int(text or b"0")
-    except (OSError, ValueError):
-        pass
-    return 0
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from clues.event import Publisher
     from clues.publishers.courier import Courier
     from clues.publishers.filed import FiledLines
-    from clues.publishers.spool import Checkpoint
+    from clues.publishers.spool import Checkpoint, Spool
 
 _EXAMPLE = """\
 Examples:
@@ -98,13 +98,14 @@ def _source(files: list[Path]) -> FiledLines:
 
 
 def _courier(source: FiledLines, url: str, *, restart: bool) -> Courier:
-    """What brings the files' events to the back end; its checkpoint and dead letter are kept beside the spool."""
+    """What brings the files' events to the back end."""
     from clues.publishers.courier import Courier, Steering
     from clues.publishers.filed import Direct
     from clues.publishers.shipped import ShippedPublisher
-    from clues.publishers.spool import Spool, spool_folder
+    from clues.publishers.spool import Spool
 
-    spool = Spool(spool_folder(None).parent / "shipped")
+    spool = _kept()
+    Spool(spool.folder.parent).make()  # nobody else's to read, should it be the first to be made
     spool.make()
     publisher = _publisher(url, spool.folder)
     if isinstance(publisher, ShippedPublisher):
@@ -119,6 +120,13 @@ def _courier(source: FiledLines, url: str, *, restart: bool) -> Courier:
     if restart:
         before.positions = {}
     return courier
+
+
+def _kept() -> Spool:
+    """Where the files' checkpoints and dead letters are: in the spool, whose place is the user's to choose."""
+    from clues.publishers.spool import Spool, spool_folder
+
+    return Spool(spool_folder(None) / "shipped")
 
 
 def _deliver(courier: Courier, timeout: float | None) -> bool:
@@ -186,10 +194,7 @@ def _report(checkpoint: Checkpoint, *, left: bool, as_json: bool) -> None:
     parts = [f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items() if count or what == "delivered"]
     say(f"{checkpoint.name}: {', '.join(parts)}{'; not all of it' if left else ''}")
     if checkpoint.dead_lettered:
-        from clues.publishers.spool import Spool, spool_folder
-
-        place = Spool(spool_folder(None).parent / "shipped").dead_letter(checkpoint.name)
-        say(f"what was refused is in {place}, with the reasons")
+        say(f"what was refused is in {_kept().dead_letter(checkpoint.name)}, with the reasons")
 
 
 # a spool
@@ -227,17 +232,19 @@ def _follow(folder: Path, urls: list[str]) -> None:
 
 def _publisher(url: str, spool: Path) -> Publisher:
     """The publisher of a URL, with this folder for its spool where it has one."""
-    from urllib.parse import urlencode, urlsplit
+    from urllib.parse import urlencode
 
     from clues.errors import ConfigError
-    from clues.plugs import publisher_from_url
+    from clues.plugs import publisher_class, publisher_from_url, split_url
+    from clues.publishers.shipped import ShippedPublisher
 
-    parts = urlsplit(url)
     try:
-        if parts.scheme in {"udp", "statsd", "log", "stdout", "noop"}:
-            return publisher_from_url(url)
-        query = f"{parts.query}&{urlencode({'spool': spool})}".lstrip("&")
-        return publisher_from_url(parts._replace(query=query).geturl())
+        parts = split_url(url)
+        found = publisher_class(parts.scheme)
+        if isinstance(found, type) and issubclass(found, ShippedPublisher):
+            query = f"{parts.query}&{urlencode({'spool': spool})}".lstrip("&")
+            url = parts._replace(query=query).geturl()
+        return publisher_from_url(url)
     except ConfigError as error:
         raise ConfigError(str(error).replace("CLUES_PUBLISHERS: ", "--to: ")) from error
 

@@ -129,8 +129,18 @@ def test_what_is_no_event(tmp_path: Path, state: Path) -> None:
     assert found.returncode == 1
     assert "1 refused" in found.stderr
     assert (tmp_path / "copy.log").read_bytes() == lines(1, 2)
-    (letter,) = (state / "shipped" / "dead").iterdir()
+    (letter,) = (state / "spool" / "shipped" / "dead").iterdir()
     assert json.loads(letter.read_text())["event"] == "nonsense"
+
+
+def test_what_it_keeps_is_in_the_spool(tmp_path: Path) -> None:
+    """Wherever that is, and whatever stands beside it; nobody else can read either."""
+    log, spool = tmp_path / "events.log", tmp_path / "chosen"
+    log.write_bytes(b"nonsense\n")
+    assert clues("ship", log, "--to", "noop://", environ={"CLUES_SPOOL": str(spool)}).returncode == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"events.log", "chosen"}
+    assert [path.stat().st_mode & 0o777 for path in (spool, spool / "shipped")] == [0o700, 0o700]
+    assert len(list((spool / "shipped" / "dead").iterdir())) == 1
 
 
 def test_logs_that_begin_alike(tmp_path: Path) -> None:
@@ -177,6 +187,9 @@ def test_a_pipe(tmp_path: Path) -> None:
     ("args", "said"),
     [
         (("events.log", "--to", "odd://x"), "--to: no publisher has the scheme 'odd'"),
+        (("events.log", "--to", "tcp://[half"), "--to: 'tcp://[half' is not a URL"),
+        (("events.log", "--to", "copy.log"), "--to: 'copy.log' is not a URL"),
+        (("events.log", "--to", "statsd+unix:///no-such-socket?odd=1"), "--to: statsd+unix:// knows no option odd"),
         (("missing.log", "--to", "log://copy.log"), "missing.log"),
         (("--to", "log://copy.log"), "name event logs, or a spool"),
         (("a.log", "--follow", "b", "--to", "log://copy.log"), "name event logs, or a spool"),
@@ -224,6 +237,23 @@ def test_all_is_well(tmp_path: Path) -> None:
     found = clues("doctor", "--spool", tmp_path / "nothing")
     assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "all is well")
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_spool_that_is_no_folder(tmp_path: Path) -> None:
+    """Is a mistaken setting."""
+    (tmp_path / "file").touch()
+    found = clues("doctor", "--spool", tmp_path / "file")
+    assert found.returncode == 2
+    assert f"the spool {tmp_path}/file is no folder" in found.stderr
+    assert clues("doctor", "--spool", tmp_path / "file" / "below").returncode == 0
+
+
+def test_a_mistaken_url(tmp_path: Path) -> None:
+    """Is a problem among others."""
+    found = clues("doctor", "--spool", tmp_path, environ={"CLUES_PUBLISHERS": "log://[half,noop://"})
+    assert found.returncode == 1
+    assert "! CLUES_PUBLISHERS: 'log://[half' is not a URL" in found.stdout
+    assert "publishers: noop://" in found.stdout
 
 
 def test_what_is_wrong(tmp_path: Path) -> None:
