@@ -6,8 +6,9 @@ import gzip
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,6 +19,11 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+
+from clues.publishers.otlp import OTLPPublisher
+
+Make = Callable[..., Any]
+"""Makes the destination of a receiver, with options of the publisher."""
 
 SERVICES: dict[str, tuple[str, Any, Any]] = {
     "logs": (
@@ -272,3 +278,18 @@ class _HttpHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
         """Nothing: tests look at what was recorded."""
+
+
+@contextmanager
+def destinations(**options: Any) -> Iterator[Make]:
+    """Makes destinations, which have these options in common, and closes them in the end."""
+    with ExitStack() as made:
+
+        def make(receiver: Receiver, **more: Any) -> Any:
+            given = {"service_name": "shop"} | options | more
+            publisher = OTLPPublisher(receiver.endpoint, protocol=receiver.protocol, **given)
+            made.enter_context(closing(publisher))
+            destination: Any = publisher.destination()
+            return made.enter_context(closing(destination))
+
+        yield make

@@ -16,16 +16,15 @@ import grpc
 import pytest
 
 from clues.event import Event
-from clues.publishers.delivery import Destination, HasState, TakesSamples
+from clues.publishers.delivery import HasState, TakesSamples
 from clues.publishers.otlp import OTLPPublisher
 from clues.publishers.otlp_ids import root, spans_of
 from clues.publishers.otlp_propagator import TraceContext
-from tests.publishers.otlp_receiver import Fail, Receiver, grpc_receiver, http_receiver, values
+from tests.publishers.otlp_receiver import Fail, Make, Receiver, destinations, grpc_receiver, http_receiver, values
 from tests.requirements import lacking
 from tests.stories import NOON, Stage, live
 
 NANOSECONDS = 1795176000123456000
-Make = Callable[..., Destination]
 
 
 @pytest.fixture(params=["grpc", "http"])
@@ -47,19 +46,8 @@ def over_grpc() -> Iterator[Receiver]:
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
     """Makes destinations of a receiver."""
-    made: list[Any] = []
-
-    def destination(receiver: Receiver, **options: Any) -> Destination:
-        given: dict[str, Any] = {"service_name": "shop", "metrics": False, "spool": tmp_path / "spool"} | options
-        publisher = OTLPPublisher(receiver.endpoint, protocol=receiver.protocol, **given)
-        made.append(publisher)
-        made.append(publisher.destination())
-        found: Destination = made[-1]
-        return found
-
-    yield destination
-    for one in reversed(made):
-        one.close()
+    with destinations(spool=tmp_path / "spool", metrics=False) as making:
+        yield making
 
 
 def lines(*events: Event) -> list[bytes]:
@@ -96,9 +84,9 @@ def named(spans: list[Any]) -> dict[str, Any]:
 
 def test_the_contract(make: Make, over_http: Receiver) -> None:
     destination = make(over_http)
+    assert destination.name == f"otlp:{over_http.endpoint}/v1/logs"
     assert isinstance(destination, TakesSamples)
     assert isinstance(destination, HasState)
-    assert destination.name == f"otlp:{over_http.endpoint}/v1/logs"
 
 
 def test_each_event_is_a_log_record(make: Make, receiver: Receiver) -> None:
@@ -576,7 +564,7 @@ def test_an_answer_that_drips_costs_the_timeout_and_no_more(make: Make, over_htt
 def test_a_connection_that_was_closed_meanwhile_is_opened_again(make: Make, over_http: Receiver) -> None:
     destination = make(over_http, traces=False)
     destination.send(lines(*story().recorder.events))
-    destination._lines["logs"]._sock._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+    destination._lines["logs"]._sock._sock.shutdown(socket.SHUT_RDWR)
     assert destination.send(lines(*story().recorder.events)).retry == []
     assert len(over_http.logs()) == 8
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 
 from clues.event import Event, Sample
 from clues.metadata import failure_of
-from clues.publishers.otlp import OTLPPublisher
 from clues.publishers.otlp_counts import (
     CONSUMED,
     MAX_ERROR_TYPES,
@@ -23,10 +22,17 @@ from clues.publishers.otlp_counts import (
     SENT,
     Counts,
 )
-from tests.publishers.otlp_receiver import Fail, Receiver, by_labels, grpc_receiver, http_receiver, values
+from tests.publishers.otlp_receiver import (
+    Fail,
+    Make,
+    Receiver,
+    by_labels,
+    destinations,
+    grpc_receiver,
+    http_receiver,
+    values,
+)
 from tests.stories import Stage
-
-Make = Callable[..., Any]
 
 
 @pytest.fixture(params=["grpc", "http"])
@@ -42,18 +48,8 @@ def over_http() -> Iterator[Receiver]:
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
     """Makes destinations of a receiver, of one spool."""
-    made: list[Any] = []
-
-    def destination(receiver: Receiver, **options: Any) -> Any:
-        given: dict[str, Any] = {"service_name": "shop", "metrics_interval": 0, "spool": tmp_path / "spool"} | options
-        publisher = OTLPPublisher(receiver.endpoint, protocol=receiver.protocol, **given)
-        made.append(publisher)
-        made.append(publisher.destination())
-        return made[-1]
-
-    yield destination
-    for one in reversed(made):
-        one.close()
+    with destinations(spool=tmp_path / "spool", metrics_interval=0) as making:
+        yield making
 
 
 def jobs(*took: float, queue: str = "pdfs", fails: BaseException | None = None, waits: float = 2.0) -> list[bytes]:

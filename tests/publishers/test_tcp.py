@@ -279,28 +279,23 @@ def _is_whole(text: bytes) -> bool:
 # --- Peers that hang ---
 
 
-def test_accepted_and_never_read() -> None:
-    """More than the kernels hold: all of it is sent again after the timeout."""
+@pytest.mark.parametrize(
+    ("batch", "problem"),
+    [
+        ([line(number, "x" * 100_000) for number in range(100)], "TimeoutError"),
+        ([line(number, "x" * 10_000) for number in range(20)], "has not taken"),
+    ],
+    ids=["more than the kernels hold", "less than the own kernel holds, more than the peer's"],
+)
+def test_accepted_and_never_read(batch: list[bytes], problem: str) -> None:
+    """All of it is sent again after the timeout; the send queue is waited for, too."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         to = To(listener.getsockname()[1], timeout=0.2)
-        batch = [line(number, "x" * 100_000) for number in range(100)]
         sent = to.destination.send(batch)
         assert list(sent.retry) == batch
-        assert "TimeoutError" in sent.problem
+        assert problem in sent.problem
         assert to.destination._connection is None
-
-
-def test_taken_by_the_own_kernel_alone_is_not_delivered() -> None:
-    """Less than the send buffer holds, more than the peer takes: the send queue is waited for."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        to = To(listener.getsockname()[1], timeout=0.2)
-        batch = [line(number, "x" * 10_000) for number in range(20)]
-        sent = to.destination.send(batch)
-        assert list(sent.retry) == batch
-        assert "has not taken" in sent.problem
-        to.destination.close()
 
 
 def test_a_slow_peer_that_moves_is_waited_for(receiver: Lines, to: To, monkeypatch: pytest.MonkeyPatch) -> None:
