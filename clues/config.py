@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -31,6 +30,10 @@ from clues.plugs import (
     preprocessors,
 )
 from clues.sanitize import Limits, Sanitizer
+
+
+def _hostname() -> str:
+    return os.uname().nodename  # as `socket` has it, which is slow to import
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Config:
     marshaller: Marshaller | None = None
     sanitizer: Sanitizer = field(default_factory=Sanitizer)
     adopt_unstamped: bool = False
-    hostname: str = field(default_factory=socket.gethostname)
+    hostname: str = field(default_factory=_hostname)
     propagator: Propagator | None = None
     samplers: tuple[Sampler, ...] = ()
     faults: Faults = field(default_factory=Faults)
@@ -146,7 +149,7 @@ def configure(
             args_of=positions_by_class(redact_args or {}),
         ),
         adopt_unstamped=given.flag("CLUES_ADOPT_UNSTAMPED", adopt_unstamped),
-        hostname=given.name("CLUES_HOSTNAME", hostname) or socket.gethostname(),
+        hostname=given.name("CLUES_HOSTNAME", hostname) or _hostname(),
         propagator=offering("propagator", propagator, "inject", "activate"),
         samplers=tuple(offering("a sampler", sampler, "sample") for sampler in listed("samplers", samplers)),
         faults=faults,
