@@ -85,7 +85,7 @@ def _measure_group(name: str, found: Results, options: argparse.Namespace) -> No
         print(f"{name}: not there yet\n", file=sys.stderr)
         return
     print(f"{name}: {group.title} …", file=sys.stderr, flush=True)
-    run = Run(options.quick, options.rounds, options.deep)
+    run = Run(options.quick, options.rounds, options.deep, versions=found.versions)
     begin = time.monotonic()
     figures = tuple(group.measure(run))
     found.groups[name] = Measured(figures, round(time.monotonic() - begin, 1), options.quick, tuple(run.notes))

@@ -35,6 +35,10 @@ class Group:
 
 
 GROUPS = {
+    "drain": Group("Draining a queue of jobs that do nothing, by two processes", "benchmarks.drain"),
+    "enqueue": Group("Enqueueing jobs, from one process", "benchmarks.enqueue"),
+    "scaling": Group("Scaling: processes, jobs waiting, queues, size of the arguments", "benchmarks.scaling"),
+    "latency": Group("From push to start", "benchmarks.latency"),
     "core": Group("Importing, hooks, and an event in its caller", "benchmarks.core"),
     "publishing": Group("An event in its caller, by publisher, beside other libraries", "benchmarks.publishing"),
     "memory": Group("Memory for each further worker process", "benchmarks.memory"),

@@ -15,12 +15,16 @@ class Run:
         asked_rounds: rounds that the user asked for; None for each group's own choice.
         deep: with what takes minutes and gigabytes too.
         notes: what readers of the figures should know: who was left out, and why.
+        versions: of the peers and libraries that were measured, by name.
+        missing: environments that can't be had, and why; shared by all groups of a run.
     """
 
     quick: bool = False
     asked_rounds: int | None = None
     deep: bool = False
     notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
 
     def rounds(self, full: int, quick: int = 1) -> int:
         """How many rounds to measure."""
