@@ -149,3 +149,16 @@ except AttributeError as error:
 
 def test_each_publisher_has_its_place() -> None:
     assert all(getattr(publishers, name).__name__ == name for name in publishers.__all__)
+
+
+@pytest.mark.parametrize("command", [["--version"], ["trace", "0695f49c", "x.log", "--json"], ["nonsense"]])
+def test_a_command_that_prints_no_styles_waits_for_no_console(command: list[str], tmp_path: Path) -> None:
+    """Nor for Redis, or anything of an application's."""
+    (tmp_path / "x.log").touch()
+    program = f"""
+import sys
+from clues.cli import main
+main({command!r})
+print(*{{"redis", "rich.live", "clues.resque", "clues.config", "clues.cli.console"}} & set(sys.modules))
+"""
+    assert fresh(program, tmp_path).stdout.splitlines()[-1] == ""

@@ -37,9 +37,10 @@ def demo(
     workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="How many worker processes.")] = 3,
 ) -> None:
     """Watch a small shop's jobs being worked, on a Redis of its own; nothing more is needed, or left running."""
+    from clues.cli.console import console
     from clues.cli.demo_screen import screen
     from clues.cli.demo_summary import print_summary
-    from clues.cli.output import console, quiet_pipe
+    from clues.cli.output import quiet_pipe
     from clues.demo.session import Session
 
     place = _made(folder)

@@ -12,9 +12,10 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
+from clues.cli.console import console
 from clues.cli.demo_table import figures, table
 from clues.cli.event_line import event_line
-from clues.cli.output import console, on_terminal
+from clues.cli.output import on_terminal
 from clues.demo.session import Progress, Screen
 from clues.event import Event
 

@@ -127,8 +127,8 @@ def _print_lines(found: Iterable[Found]) -> int:
 
 
 def _print_details(found: Found) -> None:
+    from clues.cli.console import console
     from clues.cli.failed_text import details
-    from clues.cli.output import console
 
     console().print(details(found))
 

@@ -1,4 +1,4 @@
-"""How the commands print: safely, in colour only on a terminal, and quietly when the reader is gone."""
+"""How the commands print: safely, and quietly when the reader is gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO
 
 import typer
-from rich.console import Console
 
 from clues.sanitize import UNSAFE, one_line, spell_out
 
@@ -32,25 +31,6 @@ def clean(text: object, *, lines: bool = False) -> str:
 def clean_json(line: str) -> str:
     """A JSON line as a terminal may get it: the same value, control characters escaped in JSON's way."""
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
-
-
-def console(*, soft_wrap: bool = True) -> Console:
-    """A console for standard output that leaves broken pipes to the command.
-
-    Args:
-        soft_wrap: leave the wrapping of long lines to the terminal.
-    """
-    stream = sys.stdout
-    plain = not on_terminal(stream) or "NO_COLOR" in os.environ
-    return _Console(
-        file=stream,
-        force_terminal=on_terminal(stream),
-        color_system=None if plain else "auto",
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=soft_wrap,
-    )
 
 
 def on_terminal(stream: IO[str] | None = None) -> bool:
@@ -99,9 +79,3 @@ def make_streams_safe() -> None:
 
 def _nowhere() -> IO[str]:
     return Path(os.devnull).open("w", encoding="utf-8")
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Rich would exit at once, with 1; the commands have something to tidy up."""
-        raise BrokenPipeError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from clues.cli.output import console, on_terminal
+from clues.cli.console import console
+from clues.cli.output import on_terminal
 
 _WIDE = 100_000
 

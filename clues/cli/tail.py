@@ -82,12 +82,14 @@ def _follow(logs: TailedLogs, show: Callable[[Entry], None]) -> None:
 
 
 def _printer(*, as_json: bool) -> Callable[[Entry], None]:
-    from clues.cli.event_line import event_line
-    from clues.cli.output import clean_json, console, on_terminal
+    from clues.cli.output import clean_json, on_terminal
 
     if as_json:
         as_shown = clean_json if on_terminal() else str
         return lambda entry: print(as_shown(entry.line.decode("utf-8", "backslashreplace")))
+    from clues.cli.console import console
+    from clues.cli.event_line import event_line
+
     screen = console()
     if screen.color_system is None:
         return lambda entry: print(event_line(entry.event).plain)  # several times as fast as through the console

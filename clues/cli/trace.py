@@ -70,7 +70,7 @@ def _checked(event_hash: str) -> str:
 
 
 def _print(found: Timeline) -> None:
-    from clues.cli.output import console
+    from clues.cli.console import console
     from clues.cli.timeline_text import timeline_text
 
     console().print(timeline_text(found))

@@ -79,7 +79,7 @@ def _checked(every: float | None, *, watch: bool) -> float:
 
 
 def _print(found: Overview) -> None:
-    from clues.cli.output import console
+    from clues.cli.console import console
     from clues.cli.tables import print_table
     from clues.cli.workers_picture import picture, summary
 
@@ -114,7 +114,7 @@ def _watch(client: Resque, found: Overview, interval: float, *, as_json: bool) -
 def _live(client: Resque, found: Overview, interval: float) -> None:
     from rich.live import Live
 
-    from clues.cli.output import console
+    from clues.cli.console import console
 
     with Live(
         console=console(soft_wrap=False), auto_refresh=False, redirect_stdout=False, redirect_stderr=False
