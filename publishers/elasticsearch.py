@@ -14,7 +14,8 @@ from clues.publishers.elasticsearch_bulk import MAX_BYTES, ElasticsearchDestinat
 from clues.publishers.elasticsearch_documents import DATASET, Target
 from clues.publishers.elasticsearch_server import TIMEOUT, Server
 from clues.publishers.journal import JournalOptions
-from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, query_of, refuse_unknown, shipping_options
+from clues.publishers.query import query_of, refuse_unknown
+from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, shipping_options
 
 _MAX_NAME = 100  # of 255 bytes; dates and numbers follow
 _NO_NAMESPACE = re.compile(r'[-\\/*?"<>|,#:\s]')

@@ -16,7 +16,8 @@ from clues.publishers.otlp_ids import style
 from clues.publishers.otlp_propagator import TraceContext
 from clues.publishers.otlp_resource import resource_attributes
 from clues.publishers.otlp_settings import GRPC, HTTP, SIGNALS, Options, header_list, target
-from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, query_of, refuse_unknown, shipping_options
+from clues.publishers.query import query_of, refuse_unknown
+from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, shipping_options
 
 _METRICS_INTERVAL = 15.0
 _YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}

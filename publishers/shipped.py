@@ -6,7 +6,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import parse_qsl
 
 from clues.errors import ConfigError
 from clues.event import Event
@@ -114,22 +113,6 @@ def shipping_options(query: dict[str, str]) -> dict[str, Any]:
     if journal:
         found["journal"] = JournalOptions(**journal)
     return found
-
-
-def query_of(text: str) -> dict[str, str]:
-    """A URL's query as a dictionary; of a name that is there twice, the last counts."""
-    return dict(parse_qsl(text, keep_blank_values=True))
-
-
-def refuse_unknown(scheme: str, query: dict[str, str]) -> None:
-    """Refuse what is left of a URL's query.
-
-    Raises:
-        ConfigError: something is left.
-    """
-    if query:
-        msg = f"CLUES_PUBLISHERS: {scheme}:// knows no option {', '.join(sorted(query))}"
-        raise ConfigError(msg)
 
 
 def _number(name: str, text: str) -> float:

@@ -32,7 +32,7 @@ from clues.errors import ConfigError
 from clues.event import Event, EventType, Sample
 from clues.publishers.datagrams import Datagrams, Path, Place
 from clues.publishers.names import EVERY, Name, checked_host, checked_port
-from clues.publishers.shipped import query_of, refuse_unknown
+from clues.publishers.query import query_of, refuse_unknown
 from clues.publishers.statsd_packets import Client, Metric, Packets, Sink, part, tag
 
 HOST = "127.0.0.1"

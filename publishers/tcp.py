@@ -13,7 +13,8 @@ from clues.errors import ConfigError
 from clues.publishers.delivery import Destination
 from clues.publishers.journal import JournalOptions
 from clues.publishers.names import checked_host, checked_port
-from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, query_of, refuse_unknown, shipping_options
+from clues.publishers.query import query_of, refuse_unknown
+from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, shipping_options
 from clues.publishers.tcp_destination import TIMEOUT, TLS, TCPDestination
 
 

@@ -13,7 +13,7 @@ from clues.event import Event, EventType
 from clues.plain import Walk
 from clues.publishers.datagrams import Datagrams, Place
 from clues.publishers.names import EVERY, Name, checked_host, checked_port
-from clues.publishers.shipped import query_of, refuse_unknown
+from clues.publishers.query import query_of, refuse_unknown
 from clues.redaction import NO_SECRETS
 
 MAX_BYTES = 8192

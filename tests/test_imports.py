@@ -35,7 +35,7 @@ SLOW = {
     "xml",
     "zipfile",
 }
-"""What nobody who configures clues to write a log should wait for."""
+"""What nobody who configures a publisher that has no need of it should wait for."""
 
 NEW = """
 import sys
@@ -100,13 +100,24 @@ def test_import_clues_brings_clues_alone() -> None:
     assert fresh(NEW.format(program="import clues")).stdout.split() == ["clues"]
 
 
-def test_whoever_writes_a_log_waits_for_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("publisher", "modules", "slow"),
+    [
+        ('LogPublisher("x.log")', {"log"}, set()),
+        ("StandardOutPublisher()", {"stream"}, set()),
+        ('UDPPublisher("127.0.0.1", 9)', {"udp", "datagrams", "names", "query"}, {"socket"}),
+        ('StatsdPublisher("127.0.0.1")', {"statsd", "statsd_packets", "datagrams", "names", "query"}, {"socket"}),
+    ],
+)
+def test_whoever_publishes_at_once_waits_for_nothing_else(
+    publisher: str, modules: set[str], slow: set[str], tmp_path: Path
+) -> None:
     """No module of another publisher is imported, none of the shipper, and none of Python's that are slow to."""
-    program = 'import clues\nfrom clues.publishers import LogPublisher\nclues.configure(LogPublisher("x.log"))'
+    program = f"import clues\nfrom clues.publishers import {publisher.partition('(')[0]}\nclues.configure({publisher})"
     found = set(fresh(NEW.format(program=program), tmp_path).stdout.split())
     ours = {name.removeprefix("clues.publishers.") for name in found if name.startswith("clues.publishers.")}
-    assert ours == {"log"}
-    assert {name for name in SLOW for module in found if f"{module}.".startswith(f"{name}.")} == set()
+    assert ours == modules
+    assert {name for name in SLOW for module in found if f"{module}.".startswith(f"{name}.")} == slow
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def _asked_for(to: str, namespace: str | None, index: str | None, *, dated: bool
 
     from clues.publishers.elasticsearch import target_of
     from clues.publishers.elasticsearch_server import Server
-    from clues.publishers.shipped import query_of
+    from clues.publishers.query import query_of
 
     url = urlsplit(to)
     query = query_of(url.query)
