@@ -31,16 +31,10 @@ class Answer:
     retry_after: float | None = None
 
 
-class Request(Protocol):
-    """An export request, of any signal."""
-
-    def SerializeToString(self) -> bytes: ...  # noqa: D102, N802 - protobuf's
-
-
 class Line(Protocol):
     """A connection for one signal."""
 
-    def export(self, request: Request, timeout: float) -> Answer:
+    def export(self, request: bytes, timeout: float) -> Answer:
         """Send a request and wait for the answer, so many seconds at most; failures are answers too."""
 
     def close(self) -> None:

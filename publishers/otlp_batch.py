@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 import clues
 from clues.event import Event, Sample
 from clues.publishers.otlp_counts import Counts
 from clues.publishers.otlp_ids import JobSpans
-from clues.publishers.otlp_logs import fill_log
+from clues.publishers.otlp_logs import log_record
 from clues.publishers.otlp_metrics import fill_counts, fill_samples
 from clues.publishers.otlp_resource import Attributes, of_host
-from clues.publishers.otlp_spans import fill_span
-from clues.publishers.otlp_values import SCHEMA_URL, put, text
+from clues.publishers.otlp_spans import span
+from clues.publishers.otlp_values import SCHEMA_URL, job_attributes, put, text
+from clues.publishers.otlp_wire import field, sized, string
+
+_ITEM = b"\x12"  # the tag of field 2: a scope's log records or spans
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Told:
     """An event as it was read.
 
     Attributes:
         line: its line.
         event: the event.
+        at: when it happened, in nanoseconds.
         spans: its attempt's spans, if it is known which attempt.
+        attributes: the job's, which its log record and its span have in common; None until they are asked for.
     """
 
     line: bytes
     event: Event
+    at: int
     spans: JobSpans | None
+    attributes: list[bytes] | None = None
 
 
 class Writer:
@@ -51,45 +57,58 @@ class Writer:
         self._host = host
         self._place = place
 
-    def logs(self, told: Sequence[Told], now: int) -> ExportLogsServiceRequest:
-        """Log records."""
-        request = ExportLogsServiceRequest()
-        records: dict[str, Any] = {}
+    def logs(self, told: Sequence[Told], now: int) -> bytes:
+        """A request of log records."""
+        records: dict[str, list[bytes]] = {}
         for one in told:
-            host = self._host_of(one.event)
-            if host not in records:
-                records[host] = self._scope(request.resource_logs.add(), "scope_logs", host).log_records
-            fill_log(records[host].add(), one.event, one.spans, now)
-        return request
+            record = log_record(one.event, one.at, one.spans, _attributes(one), now)
+            records.setdefault(self._host_of(one.event), []).append(sized(record))
+        return self._request(records)
 
-    def spans(self, told: Sequence[Told]) -> ExportTraceServiceRequest:
-        """Spans."""
-        request = ExportTraceServiceRequest()
-        spans: dict[str, Any] = {}
+    def spans(self, told: Sequence[Told]) -> bytes:
+        """A request of spans."""
+        spans: dict[str, list[bytes]] = {}
         for one in told:
-            host = self._host_of(one.event)
-            if host not in spans:
-                spans[host] = self._scope(request.resource_spans.add(), "scope_spans", host).spans
             if one.spans is not None:
-                fill_span(spans[host].add(), one.event, one.spans)
-        return request
+                found = span(one.event, one.at, one.spans, _attributes(one))
+                spans.setdefault(self._host_of(one.event), []).append(sized(found))
+        return self._request(spans)
 
-    def metrics(
-        self, counts: Counts, samples: Iterable[Sample], now: int, sampled: int
-    ) -> tuple[ExportMetricsServiceRequest, int]:
-        """Metrics, and how many samples were too many; the times are those of the counts and of the samples."""
+    def metrics(self, counts: Counts, samples: Iterable[Sample], now: int, sampled: int) -> tuple[bytes, int]:
+        """A request of metrics, and how many samples were too many; the times are the counts' and the samples'."""
         request = ExportMetricsServiceRequest()
-        scope = self._scope(request.resource_metrics.add(), "scope_metrics", self._host)
+        resource = request.resource_metrics.add(resource=self._resource(self._host))
+        scope = resource.scope_metrics.add(scope=_SCOPE, schema_url=SCHEMA_URL)
         fill_counts(scope, counts, now)
-        return request, fill_samples(scope, samples, sampled)
+        left_out = fill_samples(scope, samples, sampled)
+        return request.SerializeToString(), left_out
+
+    def _request(self, items: Mapping[str, Sequence[bytes]]) -> bytes:
+        """Log records or spans, each with its length before it, by host; the same fields hold both."""
+        return b"".join(
+            field(1, field(1, self._resource(host).SerializeToString()) + field(2, _of_scope(told)))
+            for host, told in items.items()
+        )
 
     def _host_of(self, event: Event) -> str:
         found = event.metadata.get("_hostname")
         return text(found) if isinstance(found, str) and found else self._host
 
-    def _scope(self, resource: Any, scopes: str, host: str) -> Any:
+    def _resource(self, host: str) -> Resource:
+        found = Resource()
         for key, value in of_host(self._known, host, self._place).items():
-            put(resource.resource.attributes, key, value)
-        scope = getattr(resource, scopes).add(schema_url=SCHEMA_URL)
-        scope.scope.name, scope.scope.version = "clues", clues.__version__
-        return scope
+            put(found.attributes, key, value)
+        return found
+
+
+_SCOPE = InstrumentationScope(name="clues", version=clues.__version__)
+
+
+def _of_scope(items: Sequence[bytes]) -> bytes:
+    return field(1, _SCOPE.SerializeToString()) + _ITEM + _ITEM.join(items) + string(3, SCHEMA_URL)
+
+
+def _attributes(one: Told) -> list[bytes]:
+    if one.attributes is None:
+        one.attributes = job_attributes(one.event)
+    return one.attributes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -116,7 +115,9 @@ class Counts:
     def copied(self) -> Counts:
         """These counts as they are now."""
         found = Counts(self.since)
-        found.series = copy.deepcopy(self.series)
+        found.series = {
+            name: {labels: numbers.copy() for labels, numbers in known.items()} for name, known in self.series.items()
+        }
         return found
 
     def state(self) -> dict[str, Any]:
@@ -158,7 +159,7 @@ class Counts:
                 self._errors.add(error)
             else:
                 error = OTHER
-        queue, worker_class = text(event.queue or "")[:_MAX_LABEL], text(event.worker_class or "")[:_MAX_LABEL]
+        queue, worker_class = _label(event.queue), _label(event.worker_class)
         return system_of(event)[:_MAX_LABEL], operation, queue, worker_class, outcome, error
 
     def _step(self, name: str, labels: Labels, by: int) -> None:
@@ -179,6 +180,10 @@ class Counts:
                 labels = OTHER, operation, OTHER, OTHER, outcome, OTHER if error else ""
             known.setdefault(labels, _ZEROS[name].copy())
         return known[labels]
+
+
+def _label(name: object) -> str:
+    return text(name)[:_MAX_LABEL] if name else ""
 
 
 def _read(rows: Iterable[Sequence[Any]], size: int) -> Iterable[tuple[Labels, list[float]]]:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clues.event import Event, Sample
+from clues.event import Sample
 from clues.faults import Faults
 from clues.publishers.choice import Choice
 from clues.publishers.delivery import Refusal, Sent
+from clues.publishers.lines import event_of
 from clues.publishers.otlp_answers import Line
 from clues.publishers.otlp_batch import Told, Writer
 from clues.publishers.otlp_export import Exported, export
@@ -146,19 +147,20 @@ class OTLPDestination:
         unreadable: list[Refusal] = []
         for line in batch:
             try:
-                event = Event.from_line(line)
-                nanoseconds(event.timestamp)
+                event = event_of(line)
+                at = nanoseconds(event.timestamp)
             except ValueError as error:
                 unreadable.append(Refusal(line, str(error)[:300]))
             else:
-                told.append(Told(line, event, spans_of(event.metadata, self._plan.propagation)))
+                told.append(Told(line, event, at, spans_of(event.metadata, self._plan.propagation)))
         return told, unreadable
 
     def _send_logs(self, told: list[Told]) -> Exported:
         if "logs" not in self._lines:
             return Exported(done=told)
-        before = [one for one in told if one.line in self._logged]
-        fresh = [one for one in told if one.line not in self._logged]
+        logged = self._logged
+        before = [one for one in told if one.line in logged] if logged else []
+        fresh = [one for one in told if one.line not in logged] if logged else told
         now = round(self._clock() * 1e9)
         found = export(
             self._lines["logs"], lambda part: self._writer.logs(part, now), fresh, self._plan.targets["logs"].timeout
@@ -174,6 +176,8 @@ class OTLPDestination:
 
     def _remember(self, logged: list[Told], retry: set[bytes]) -> None:
         """Keep which lines have their log record already and come again; all others are done with."""
+        if not (self._logged or retry):
+            return
         lines = {one.line for one in logged}
         self._logged = (self._logged - lines) | (lines & retry)
         if len(self._logged) > 8 * self.max_events:  # they were given up, and never came again

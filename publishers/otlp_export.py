@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from clues.faults import describe
-from clues.publishers.otlp_answers import Answer, Line, Request, Verdict
+from clues.publishers.otlp_answers import Answer, Line, Verdict
 from clues.publishers.otlp_batch import Told
 
 
@@ -32,7 +32,7 @@ class Exported:
     left_out: str = ""
 
 
-def export(line: Line, write: Callable[[Sequence[Told]], Request], told: Sequence[Told], timeout: float) -> Exported:
+def export(line: Line, write: Callable[[Sequence[Told]], bytes], told: Sequence[Told], timeout: float) -> Exported:
     """Send events as one signal.
 
     Args:

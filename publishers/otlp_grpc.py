@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from clues.publishers.otlp_answers import Answer, Request, Verdict
+from clues.publishers.otlp_answers import Answer, Verdict
 from clues.publishers.otlp_partial import taken
 from clues.publishers.otlp_settings import Target
 
@@ -65,12 +65,10 @@ class GrpcLine:
         self._metadata = tuple(target.headers.items())
         self._compression = grpc.Compression.Gzip if target.gzip else None
 
-    def export(self, request: Request, timeout: float) -> Answer:
+    def export(self, request: bytes, timeout: float) -> Answer:
         """Send a request and wait for the answer, so many seconds at most."""
         done = threading.Event()
-        call = self._call.future(
-            request.SerializeToString(), timeout=timeout, metadata=self._metadata, compression=self._compression
-        )
+        call = self._call.future(request, timeout=timeout, metadata=self._metadata, compression=self._compression)
         call.add_done_callback(lambda _: done.set())
         if not done.wait(timeout + _GRACE):
             call.cancel()

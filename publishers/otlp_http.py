@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from clues.publishers.otlp_answers import Answer, Request, Verdict
+from clues.publishers.otlp_answers import Answer, Verdict
 from clues.publishers.otlp_partial import taken
 from clues.publishers.otlp_settings import Target
 
@@ -51,11 +51,9 @@ class HttpLine:
         if target.gzip:
             self._headers["content-encoding"] = "gzip"
 
-    def export(self, request: Request, timeout: float) -> Answer:
+    def export(self, request: bytes, timeout: float) -> Answer:
         """Send a request and wait for the answer, so many seconds at most."""
-        body = request.SerializeToString()
-        if self._target.gzip:
-            body = gzip.compress(body, 6, mtime=0)
+        body = gzip.compress(request, 6, mtime=0) if self._target.gzip else request
         deadline = time.monotonic() + timeout
         reused = self._connection is not None
         try:

@@ -6,11 +6,11 @@ input or output.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from clues.errors import ConfigError
 from clues.metadata import read_attempt, read_hash
@@ -32,8 +32,7 @@ _SPAN_ID = re.compile(r"[0-9a-f]{16}")
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 
-@dataclass(frozen=True, slots=True)
-class SpanRef:
+class SpanRef(NamedTuple):
     """A span, as others refer to it.
 
     Attributes:
@@ -81,8 +80,7 @@ def style(given: str) -> PropagationStyle:
     return cast("PropagationStyle", given)
 
 
-@dataclass(frozen=True, slots=True)
-class JobSpans:
+class JobSpans(NamedTuple):
     """The spans of one attempt of a job.
 
     Attributes:
@@ -112,18 +110,36 @@ def spans_of(metadata: Mapping[str, Any], propagation: PropagationStyle) -> JobS
     event_hash = read_hash(metadata)
     if event_hash is None:
         return None
-    attempt = read_attempt(metadata)
-    creation = parsed(metadata.get(TRACEPARENT), metadata.get(TRACESTATE)) or root(event_hash)
+    context, state, parent = metadata.get(TRACEPARENT), metadata.get(TRACESTATE), metadata.get(PARENT_SPAN)
+    return _spans(
+        event_hash,
+        read_attempt(metadata),
+        context if isinstance(context, str) else None,
+        state if isinstance(state, str) else None,
+        parent if isinstance(parent, str) else None,
+        propagation,
+    )
+
+
+@functools.lru_cache(maxsize=1024)  # an attempt has up to four events, which often come together
+def _spans(  # noqa: PLR0913, PLR0917 - all that counts, and nothing that can't be a key
+    event_hash: str,
+    attempt: int,
+    context: str | None,
+    state: str | None,
+    parent: str | None,
+    propagation: PropagationStyle,
+) -> JobSpans:
+    creation = parsed(context, state) or root(event_hash)
     enqueue = SpanRef(creation.trace_id, enqueue_span_id(event_hash, attempt), creation.flags, creation.state)
     span, trace = _ids(event_hash, attempt, "process")
     if propagation == "child":
         process = SpanRef(creation.trace_id, span, creation.flags, creation.state)
     else:
         process = SpanRef(trace, span)
-    parent = metadata.get(PARENT_SPAN)
     if creation.span_id != enqueue.span_id:
         parent = creation.span_id
-    elif not (isinstance(parent, str) and _SPAN_ID.fullmatch(parent) and parent != _NO_SPAN):
+    elif parent is None or not _SPAN_ID.fullmatch(parent) or parent == _NO_SPAN:
         parent = ""
     return JobSpans(
         creation, enqueue, process, parent, creation.span_id if propagation == "child" else "", propagation != "none"

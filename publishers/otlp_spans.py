@@ -5,24 +5,32 @@ Each is made of a single event, so that it doesn't matter which batch the job's 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from clues.event import TERMINAL, Event, EventType
 from clues.publishers.otlp_ids import JobSpans, SpanRef
 from clues.publishers.otlp_values import (
+    attribute,
     error_type,
-    nanoseconds,
+    exception_attributes,
+    named,
     operation_of,
-    put,
-    put_exception,
-    put_job,
     seconds,
-    text,
 )
+from clues.publishers.otlp_wire import encoded, enum, field, fixed32, fixed64, string
 
 _SAMPLED_FLAG = 0x1
 _NOT_REMOTE = 0x100  # it is known whether a parent is remote
 _REMOTE = 0x300  # it is known, and it is
+
+_TRACE, _SPAN, _STATE, _PARENT, _NAME, _KIND, _START, _END, _EVENT, _LINK, _STATUS, _FLAGS = (
+    1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 15, 16,
+)  # fmt: skip
+_EVENT_TIME, _EVENT_NAME, _EVENT_ATTRIBUTE, _LINK_FLAGS, _STATUS_MESSAGE, _STATUS_CODE = 1, 2, b"\x1a", 6, 2, 3
+_ATTRIBUTE = b"\x4a"  # the tag of field 9
+_ERROR_TYPE = named("error.type")
 
 
 def has_span(event: Event, spans: JobSpans) -> bool:
@@ -32,63 +40,89 @@ def has_span(event: Event, spans: JobSpans) -> bool:
     return event.event_type in TERMINAL and spans.process.sampled
 
 
-def fill_span(span: Span, event: Event, spans: JobSpans) -> None:
-    """Fill the span that follows from an event.
+def span(event: Event, at: int, spans: JobSpans, attributes: Sequence[bytes]) -> bytes:
+    """The Span that follows from an event.
 
-    Raises:
-        ValueError: the event's timestamp is none.
+    Args:
+        event: what happened.
+        at: when, in nanoseconds.
+        spans: the attempt's.
+        attributes: the job's.
     """
+    operation = operation_of(event)[0]
+    name = string(_NAME, f"{operation} {event.queue}" if event.queue else operation)
     if event.event_type is EventType.ENQUEUED:
-        _fill_enqueue(span, event, spans)
-    else:
-        _fill_process(span, event, spans)
-    span.name = text(f"{operation_of(event)[0]} {event.queue}" if event.queue else operation_of(event)[0])
-    put_job(span.attributes, event)
+        return _enqueue(at, spans, name, attributes)
+    return _process(event, at, spans, name, attributes)
 
 
-def _fill_enqueue(span: Span, event: Event, spans: JobSpans) -> None:
-    _identify(span, spans.enqueue, spans.enqueue_parent)
+def _enqueue(at: int, spans: JobSpans, name: bytes, attributes: Sequence[bytes]) -> bytes:
     # A client's, by the conventions, where the item carries another context than this span's.
-    span.kind = Span.SPAN_KIND_PRODUCER if spans.creates else Span.SPAN_KIND_CLIENT
-    span.flags |= _NOT_REMOTE if spans.creates else _REMOTE
-    span.start_time_unix_nano = span.end_time_unix_nano = nanoseconds(event.timestamp)
-    if not spans.creates:
-        _link(span, spans.creation)
+    kind, remote = (Span.SPAN_KIND_PRODUCER, _NOT_REMOTE) if spans.creates else (Span.SPAN_KIND_CLIENT, _REMOTE)
+    return b"".join(
+        (
+            _identity(spans.enqueue, spans.enqueue_parent),
+            name,
+            enum(_KIND, kind),
+            fixed64(_START, at),
+            fixed64(_END, at),
+            _ATTRIBUTE,
+            _ATTRIBUTE.join(attributes),
+            b"" if spans.creates else _link(spans.creation),
+            fixed32(_FLAGS, _flags(spans.enqueue) | remote),
+        )
+    )
 
 
-def _fill_process(span: Span, event: Event, spans: JobSpans) -> None:
+def _process(event: Event, end: int, spans: JobSpans, name: bytes, attributes: Sequence[bytes]) -> bytes:
     """The attempt's last event: finished, failed, or removed unprocessed."""
-    _identify(span, spans.process, spans.process_parent)
-    span.kind = Span.SPAN_KIND_CLIENT if event.event_type is EventType.DESTROYED else Span.SPAN_KIND_CONSUMER
-    if spans.process_parent:
-        span.flags |= _REMOTE
-    end = nanoseconds(event.timestamp)
     took = seconds(event.metadata.get("_time_to_perform")) or 0.0
-    span.start_time_unix_nano, span.end_time_unix_nano = max(0, end - round(took * 1e9)), end
-    if spans.linked:
-        _link(span, spans.creation)
-    if event.event_type is EventType.FAILED:
-        _fill_failure(span, event, end)
+    failed = event.event_type is EventType.FAILED
+    if failed:
+        attributes = [attribute(_ERROR_TYPE, error_type(event)), *attributes]
+    return b"".join(
+        (
+            _identity(spans.process, spans.process_parent),
+            name,
+            enum(_KIND, Span.SPAN_KIND_CLIENT if event.event_type is EventType.DESTROYED else Span.SPAN_KIND_CONSUMER),
+            fixed64(_START, max(0, end - round(took * 1e9))),
+            fixed64(_END, end),
+            _ATTRIBUTE,
+            _ATTRIBUTE.join(attributes),
+            _exception(event, end) if failed else b"",
+            _link(spans.creation) if spans.linked else b"",
+            _error(event) if failed else b"",
+            fixed32(_FLAGS, _flags(spans.process) | (_REMOTE if spans.process_parent else 0)),
+        )
+    )
 
 
-def _fill_failure(span: Span, event: Event, at: int) -> None:
+def _exception(event: Event, at: int) -> bytes:
+    told = b"".join(_EVENT_ATTRIBUTE + one for one in exception_attributes(event.metadata))
+    return field(_EVENT, fixed64(_EVENT_TIME, at) + string(_EVENT_NAME, "exception") + told)
+
+
+def _error(event: Event) -> bytes:
     kind = error_type(event)
-    put(span.attributes, "error.type", kind)
-    span.status.code = Status.STATUS_CODE_ERROR
     message = str(event.metadata.get("_message") or "").partition("\n")[0]
-    span.status.message = text(f"{kind}: {message}" if message else kind)
-    recorded = span.events.add(name="exception", time_unix_nano=at)
-    put_exception(recorded.attributes, event.metadata)
+    said = string(_STATUS_MESSAGE, f"{kind}: {message}" if message else kind)
+    return field(_STATUS, said + enum(_STATUS_CODE, Status.STATUS_CODE_ERROR))
 
 
-def _identify(span: Span, ref: SpanRef, parent: str) -> None:
-    span.trace_id, span.span_id = bytes.fromhex(ref.trace_id), bytes.fromhex(ref.span_id)
-    span.trace_state = ref.state
-    span.flags = _SAMPLED_FLAG if ref.sampled else 0
-    if parent:
-        span.parent_span_id = bytes.fromhex(parent)
+def _identity(ref: SpanRef, parent: str) -> bytes:
+    found = _reference(ref)
+    return found + field(_PARENT, bytes.fromhex(parent)) if parent else found
 
 
-def _link(span: Span, to: SpanRef) -> None:
-    link = span.links.add(trace_state=to.state, flags=to.flags | _REMOTE)
-    link.trace_id, link.span_id = bytes.fromhex(to.trace_id), bytes.fromhex(to.span_id)
+def _reference(ref: SpanRef) -> bytes:
+    """Ids and state, which a span and a link begin with."""
+    ids = field(_TRACE, bytes.fromhex(ref.trace_id)) + field(_SPAN, bytes.fromhex(ref.span_id))
+    return ids + field(_STATE, encoded(ref.state)) if ref.state else ids
+
+
+def _flags(ref: SpanRef) -> int:
+    return _SAMPLED_FLAG if ref.sampled else 0
+
+
+def _link(to: SpanRef) -> bytes:
+    return field(_LINK, _reference(to) + fixed32(_LINK_FLAGS, to.flags | _REMOTE))
