@@ -6,12 +6,13 @@ import argparse
 import importlib.util
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks import promises, results, table
+from benchmarks import pages, promises, results, table
 from benchmarks.groups import GROUPS
 from benchmarks.machine import commit, machine
 from benchmarks.results import Measured, Results
@@ -113,6 +114,15 @@ def _keep(found: Results, path: Path | None) -> None:
 
 def _write_pages(found: Results, options: argparse.Namespace) -> None:
     """Plots, and the page's tables."""
+    if options.plots is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            figures = Path(folder, "figures.json")
+            found.write(figures)
+            pages.draw(figures, options.plots, Run())
+    if options.report is not None:
+        plots = pages.plots_in(options.plots or options.report.with_suffix(""), options.report)
+        page = options.report.read_text()
+        options.report.write_text(pages.brought_up_to_date(page, found, plots))
 
 
 def _options() -> argparse.Namespace:

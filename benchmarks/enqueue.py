@@ -22,6 +22,7 @@ CONTENDERS = (
     Contender("clues, log", OWN, (), 20_000, log=True, light=True),
     Contender("clues, unconfigured", OWN, (), 20_000, light=True),
     Contender("RQ enqueue_many", "rq", (), 20_000, "enqueue_many.py", light=True),
+    Contender("arq gathered", "arq", (), 6_000, "enqueue_gathered.py"),
     Contender("arq pipelined", "arq", (), 30_000, "enqueue_pipelined.py"),
     Contender("clues enqueue_many, log", OWN, (), 100_000, "enqueue_many.py", log=True, light=True),
     Contender("clues enqueue_many, unconfigured", OWN, (), 100_000, "enqueue_many.py", light=True),

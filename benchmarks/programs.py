@@ -140,10 +140,16 @@ def _end(started: Sequence[subprocess.Popen[bytes]], stop: int) -> None:
     for process in started:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, deadline - time.monotonic()))
+    deadline = time.monotonic() + 10
     for process in started:
-        for pid in family(process.pid):  # all that is left of its session
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        while (
+            left := family(process.pid)
+        ) and time.monotonic() < deadline:  # all of its session; what is killed takes a moment to be gone
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.poll()
+            time.sleep(0.005)
         process.wait()
 
 

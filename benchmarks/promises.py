@@ -58,7 +58,9 @@ def judged(found: Results) -> Iterator[tuple[str, str, str, str, str]]:
 
 def printed(found: Results) -> str:
     """All of them, for a terminal."""
-    lines = [("must hold", "at least", "aim", "measured", ""), *judged(found)]
+    quick = any(group.quick for group in found.groups.values())
+    title = "must hold (by a quick look)" if quick else "must hold"
+    lines = [(title, "at least", "aim", "measured", ""), *judged(found)]
     widths = [max(len(line[place]) for line in lines) for place in range(4)]
     return "\n".join(
         f"{line[0]:<{widths[0]}}  {line[1]:>{widths[1]}}  {line[2]:>{widths[2]}}  {line[3]:>{widths[3]}}  {line[4]}"
@@ -98,8 +100,8 @@ def _batched(found: Results) -> float:
 
 def _observing(found: Results) -> float:
     """CPU of an event: three of them in a worker, one in enqueueing; the dearer counts."""
-    worker = _one(found, "drain", "clues, log, BATCH_SIZE=1: CPU of a job") - _one(
-        found, "drain", "clues, unconfigured, BATCH_SIZE=1: CPU of a job"
+    worker = _one(found, "drain", "clues, log, BATCH_SIZE=64: CPU of a job") - _one(
+        found, "drain", "clues, unconfigured, BATCH_SIZE=64: CPU of a job"
     )
     enqueue = _one(found, "enqueue", "clues, log: CPU of a job") - _one(
         found, "enqueue", "clues, unconfigured: CPU of a job"

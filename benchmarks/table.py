@@ -40,9 +40,15 @@ def printed(figures: Iterable[Figure]) -> str:
 
 
 def markdown(header: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
-    """A table for a page; every column but the first is set to the right."""
-    rule = ("---", *("---:" for _ in header[1:]))
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in (header, rule, *lines))
+    """A table for a page; columns of numbers are set to the right."""
+    body = list(lines)
+    columns = list(zip(*body, strict=True)) or [()] * len(header)
+    rule = tuple("---:" if all(_is_number(cell) for cell in column) else "---" for column in columns)
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in (header, rule, *body))
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell[0].isdigit() or cell[0] in "-–"
 
 
 def _sized(value: float, units: tuple[tuple[float, str], ...]) -> str:
