@@ -29,9 +29,11 @@ class Attempt:
         enqueued_time: epoch seconds, or None where nobody knows.
         elapsed: seconds that perform took on the monotonic clock, None where it has not begun or not ended.
         ended: whether its terminal event was published.
+        held: an event that is to be published together with the next one.
     """
 
     __slots__ = (
+        "_common",
         "args",
         "carried",
         "context",
@@ -40,46 +42,89 @@ class Attempt:
         "ended",
         "enqueued_time",
         "event_hash",
+        "held",
         "number",
         "queue",
         "times",
         "worker_class",
     )
 
-    def __init__(self, config: Config, queue: str, item: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-        """Read an item and its metadata; they are sanitised here once, for all events of the attempt."""
+    def __init__(
+        self,
+        config: Config,
+        queue: str,
+        item: Mapping[str, Any],
+        known: Mapping[str, Any],
+        event_hash: str | None = None,
+    ) -> None:
+        """Read an item and its metadata; they are sanitised here once, for all events of the attempt.
+
+        Args:
+            config: who sanitises, and where this is.
+            queue: the job's queue.
+            item: the item.
+            known: its metadata.
+            event_hash: the job's hash, where it was read already.
+        """
         sanitizer = config.sanitizer
         self.queue = sanitizer.name(queue)
         self.worker_class = sanitizer.name(item.get("class"))
-        self.event_hash = read_hash(known) or config.new_hash()
+        self.event_hash = event_hash or read_hash(known) or config.new_hash()
         self.number = read_attempt(known)
         self.enqueued_time = read_enqueued_time(known)
         self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
         self.carried, metadata_cut = sanitizer.metadata(users_own(known))
-        self.cut = ["args"] * args_cut + ["metadata"] * metadata_cut
+        self.cut = ["args"] * args_cut + ["metadata"] * metadata_cut if args_cut or metadata_cut else []
         self.times: dict[str, Any] = {}
         self.context: JobContext | None = None
         self.elapsed: float | None = None
         self.ended = False
+        self.held: Event | None = None
+        # What its events have in common, in their order; the id and the process are each event's own.
+        self._common = {
+            "_event_hash": self.event_hash, "_event_id": "", "_attempt": self.number, "_hostname": config.hostname,
+            "_process": 0,
+        }  # fmt: skip
+        if self.enqueued_time is not None:
+            self._common["_enqueued_time"] = self.enqueued_time
+        if self.carried:
+            self._common.update(self.carried)
+
+    def metadata(self, event_type: EventType, told: Mapping[str, Any]) -> dict[str, Any]:
+        """What an event of it says; `told` adds to that, and changes nothing."""
+        metadata = self._common.copy()
+        metadata["_event_id"] = event_id(self.event_hash, self.number, event_type)
+        metadata["_process"] = os.getpid()
+        if self.times:
+            metadata.update(self.times)
+        for key, value in told.items():
+            metadata.setdefault(key, value)
+        if self.cut:
+            metadata["_truncated"] = [*self.cut]
+        return metadata
 
 
 def metadata_in(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """An item's metadata, if it has any."""
     found = item.get(METADATA)
-    return found if isinstance(found, Mapping) else None
+    return found if type(found) is dict or isinstance(found, Mapping) else None
 
 
 def recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
     """The attempt that an item from a queue is; None for one that was enqueued without clues and is not adopted."""
     known = metadata_in(item)
-    if (known is None or read_hash(known) is None) and not config.adopt_unstamped:
+    event_hash = None if known is None else read_hash(known)
+    if event_hash is None and not config.adopt_unstamped:
         return None
-    return Attempt(config, queue, item, _with_trace(item, known or {}))
+    known = known or {}
+    if "traceparent" in item:
+        known = _with_trace(item, known)
+    return Attempt(config, queue, item, known, event_hash)
 
 
 def _with_trace(item: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
     """The metadata with the trace context that Ruby's instrumentation of Resque writes beside class and args."""
-    if "_traceparent" in known or not isinstance(item.get("traceparent"), str):
+    if "_traceparent" in known or not isinstance(item["traceparent"], str):
         return known
     carried = {f"_{key}": item[key] for key in ("traceparent", "tracestate") if isinstance(item.get(key), str)}
     return {**known, **carried}
@@ -97,21 +142,7 @@ def event_of(
         at: when, in epoch seconds.
         told: what is to be said besides; no key that is there already.
     """
-    metadata = {
-        "_event_hash": attempt.event_hash,
-        "_event_id": event_id(attempt.event_hash, attempt.number, event_type),
-        "_attempt": attempt.number,
-        "_hostname": config.hostname,
-        "_process": os.getpid(),
-    }
-    if attempt.enqueued_time is not None:
-        metadata["_enqueued_time"] = attempt.enqueued_time
-    metadata |= attempt.carried
-    metadata |= attempt.times
-    if told:
-        metadata |= {key: value for key, value in told.items() if key not in metadata}
-    if attempt.cut:
-        metadata["_truncated"] = [*attempt.cut]
+    metadata = attempt.metadata(event_type, told)
     return Event(
         event_type, timestamp(at), attempt.queue, metadata, attempt.worker_class, attempt.args, config.marshaller
     )

@@ -75,17 +75,20 @@ def marshal(  # noqa: PLR0913, PLR0917 - the original's signature
     return _encode((event_type, timestamp, queue, metadata, worker_class, args)).decode()
 
 
-_KEYS = ("event_type", "timestamp", "queue", "metadata", "worker_class", "args")
-
-
 def _encode(values: _Values) -> bytes:
-    shape: dict[str, Any] = dict(zip(_KEYS, values, strict=True))
-    shape["event_type"] = str(values[0])
+    event_type, timestamp, queue, metadata, worker_class, args = values
+    shape: dict[str, Any] = {
+        "event_type": str(event_type),
+        "timestamp": timestamp,
+        "queue": queue,
+        "metadata": metadata,
+        "worker_class": worker_class,
+        "args": args,
+    }
     try:
         return json_encoder()(shape)
     except (TypeError, ValueError, RecursionError):
         # Events from Lifecycle are sanitised and never come here; one that was built by hand may.
-        metadata = shape["metadata"]
         known = {key: str(metadata[key]) for key in ("_event_hash", "_event_id") if key in metadata}
         shape |= {"metadata": {**known, "_truncated": ["metadata", "args"]}, "args": []}
         return _standard_encoder(ensure_ascii=True).encode(shape).encode()
@@ -99,7 +102,7 @@ def _last_resort(value: object) -> str:
     return f"<{type(value).__name__}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Event:
     """One thing that happened to one job.
 
@@ -123,12 +126,36 @@ class Event:
     _line: bytes | None = field(default=None, init=False, repr=False, compare=False)
     _marshalled: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields
+        self,
+        event_type: EventType,
+        timestamp: str,
+        queue: str | None,
+        metadata: Mapping[str, Any],
+        worker_class: str | None,
+        args: Sequence[Any],
+        marshaller: Marshaller | None = None,
+    ) -> None:
+        """Say what happened; the values must be plain JSON."""
+        # By hand, as what dataclasses write for a frozen class takes twice the time, at every event.
+        _set_event_type(self, event_type)
+        _set_timestamp(self, timestamp)
+        _set_queue(self, queue)
+        _set_metadata(self, metadata)
+        _set_worker_class(self, worker_class)
+        _set_args(self, args)
+        _set_marshaller(self, marshaller)
+        _set_line(self, None)
+        _set_marshalled(self, None)
+
     @property
     def line(self) -> bytes:
         """The standard line in UTF-8, without its newline; encoded once, however many publishers ask."""
-        if self._line is None:
-            object.__setattr__(self, "_line", _encode(self._fields()))
-        return self._line  # type: ignore[return-value]
+        line = self._line
+        if line is None:
+            line = _encode(self._fields())
+            _set_line(self, line)
+        return line
 
     @property
     def marshalled(self) -> bytes:
@@ -139,7 +166,7 @@ class Event:
             event_type, timestamp, queue, metadata, worker_class, args = self._fields()
             # Copies: a marshaller that edits what it is given must not edit the event of the other publishers.
             text = self.marshaller(event_type, timestamp, queue, dict(metadata), worker_class, list(args))
-            object.__setattr__(self, "_marshalled", text.encode("utf-8", "backslashreplace").rstrip(b"\n"))
+            _set_marshalled(self, text.encode("utf-8", "backslashreplace").rstrip(b"\n"))
         return self._marshalled  # type: ignore[return-value]
 
     def __reduce__(self) -> tuple[type[Event], tuple[Any, ...]]:
@@ -169,6 +196,12 @@ class Event:
         return event
 
 
+(
+    _set_event_type, _set_timestamp, _set_queue, _set_metadata, _set_worker_class, _set_args, _set_marshaller,
+    _set_line, _set_marshalled,
+) = (vars(Event)[name].__set__ for name in Event.__slots__)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A state at one moment, such as a queue's depth.
@@ -190,8 +223,9 @@ class Sample:
 class Publisher(Protocol):
     """Whoever wants events.
 
-    It may also have ``publish_samples(samples)``, ``companion()`` (a `Companion`, or None),
-    ``flush(timeout) -> bool`` and ``close()``. A plain callable that takes an `Event` is a publisher too.
+    It may also have ``publish_many(events)`` (several at once, in order), ``publish_samples(samples)``, ``companion()``
+    (a `Companion`, or None), ``flush(timeout) -> bool`` and ``close()``. A plain callable that takes an `Event` is a
+    publisher too.
     """
 
     def publish(self, event: Event, /) -> None:

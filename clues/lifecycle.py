@@ -86,8 +86,13 @@ class Lifecycle:
             self._publish(config, event_of(config, attempt, EventType.ENQUEUED, at))
 
     @_hook
-    def dequeued(self, config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
+    def dequeued(self, config: Config, queue: str, item: Mapping[str, Any], *, hold: bool = False) -> Attempt | None:
         """A worker has taken an item.
+
+        Args:
+            queue: where from.
+            item: what it holds.
+            hold: whether perform_started follows at once: then the two events are published together.
 
         Returns:
             The attempt, or None for an item that was enqueued without clues and is not adopted: then there are no
@@ -102,7 +107,11 @@ class Lifecycle:
             attempt.times["_time_in_queue"] = max(waited, 0.0)
             if waited < 0:
                 attempt.times["_clock_skew"] = -waited
-        self._publish(config, event_of(config, attempt, EventType.DEQUEUED, now))
+        event = event_of(config, attempt, EventType.DEQUEUED, now)
+        if hold:
+            attempt.held = event
+        else:
+            self._publish(config, event)
         return attempt
 
     @_hook
@@ -121,7 +130,12 @@ class Lifecycle:
     def perform_started(self, config: Config, attempt: Attempt | None) -> None:
         """The job's code is about to run; `performing` says it where that can wrap the code."""
         if attempt is not None:
-            self._publish(config, event_of(config, attempt, EventType.PERFORM_STARTED, config.clock()))
+            event = event_of(config, attempt, EventType.PERFORM_STARTED, config.clock())
+            if attempt.held is None:
+                self._publish(config, event)
+            else:
+                held, attempt.held = attempt.held, None
+                self._publish_many(config, [held, event])
 
     def perform_finished(self, attempt: Attempt | None) -> None:
         """The job has ended well, and that is committed."""
@@ -172,10 +186,13 @@ class Lifecycle:
         return self._ending(config, attempt, EventType.FAILED, told)
 
     @_hook
-    def publish(self, config: Config, event: Event | None) -> None:
-        """Publish what `outcome` gave."""
-        if event is not None:
-            self._publish(config, event)
+    def publish(self, config: Config, *events: Event | None) -> None:
+        """Publish what `outcome` gave, once or several times."""
+        told = [event for event in events if event is not None]
+        if len(told) == 1:
+            self._publish(config, told[0])
+        elif told:
+            self._publish_many(config, told)
 
     @_hook
     def retell(self, config: Config, line: bytes) -> None:
@@ -224,17 +241,29 @@ class Lifecycle:
         return event_of(config, attempt, event_type, config.clock(), {**told, **written})
 
     def _publish(self, config: Config, event: Event) -> None:
+        self._give(config, config.publisher.publish, event, "the event is lost to it, the job goes on")
+
+    def _publish_many(self, config: Config, events: list[Event]) -> None:
+        publish_many = getattr(config.publisher, "publish_many", None)
+        if publish_many is not None:
+            self._give(config, publish_many, events, "the events are lost to it, the jobs go on")
+            return
+        for event in events:
+            self._publish(config, event)
+
+    @staticmethod
+    def _give(config: Config, publish: Callable[[T], object], told: T, consequence: str) -> None:
         if _here.publishing:
             error = RecursionError("a publisher caused this event; it is not published")
             config.faults.report(name_of(config.publisher), error)
             return
         _here.publishing = True
         try:
-            config.publisher.publish(event)
+            publish(told)
         except (KeyboardInterrupt, Interrupt):  # meant for the job's code that enqueues
             raise
         except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
-            config.faults.report(name_of(config.publisher), error, "the event is lost to it, the job goes on")
+            config.faults.report(name_of(config.publisher), error, consequence)
         finally:
             _here.publishing = False
 

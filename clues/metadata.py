@@ -34,27 +34,26 @@ def new_hash() -> str:
 
 def event_id(event_hash: str, attempt: int, event_type: EventType) -> str:
     """``<hash>:<attempt>:<type>``; all terminal types share ``end``, so that readers can count distinct ids."""
-    return f"{event_hash}:{attempt}:{'end' if event_type in TERMINAL else event_type.value}"
+    return f"{event_hash}:{attempt}:{_ID_ENDS[event_type]}"
+
+
+_ID_ENDS = {kind: "end" if kind in TERMINAL else kind.value for kind in EventType}
 
 
 def timestamp(seconds: float) -> str:
     """Epoch seconds as ISO 8601 in UTC with microseconds: ``2026-11-20T20:59:58.123456Z``."""
+    global _last_second  # noqa: PLW0603 - a cache of one; the tuple is swapped whole, so threads can't tear it
     # Rounded, for a float is seldom exactly the microsecond that it stands for.
     whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
-    return f"{_to_the_second(whole)}.{micro:06d}Z"
+    second, text = _last_second
+    if second != whole:
+        # Formatting a date costs more than the rest of an event, and a busy worker has thousands in a second.
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        _last_second = (whole, text)
+    return f"{text}.{micro:06d}Z"
 
 
 _last_second = (0, "1970-01-01T00:00:00")
-
-
-def _to_the_second(whole: int) -> str:
-    # Formatting a date costs more than the rest of an event, and a busy worker has thousands in a second.
-    global _last_second  # noqa: PLW0603 - a cache of one; the tuple is swapped whole, so threads can't tear it
-    second, text = _last_second
-    if second != whole:
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        _last_second = (whole, text)
-    return text
 
 
 def read_hash(metadata: Mapping[str, Any]) -> str | None:
@@ -63,7 +62,7 @@ def read_hash(metadata: Mapping[str, Any]) -> str | None:
         found = metadata.get(key)
         # Room for a foreign system's ids, none for lone surrogates and newlines.
         if isinstance(found, str) and 0 < len(found) <= 128 and found.isprintable():  # noqa: PLR2004
-            return str.__str__(found)
+            return found if type(found) is str else str.__str__(found)
     return None
 
 
@@ -77,13 +76,16 @@ def read_enqueued_time(metadata: Mapping[str, Any]) -> float | None:
     """When the item was enqueued, in epoch seconds, or None where nobody knows."""
     for key in ("_enqueued_time", "enqueued_time"):
         found = metadata.get(key)
-        if isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < _END_OF_TIME:
-            return float(found)
+        if type(found) is float or (isinstance(found, int | float) and not isinstance(found, bool)):  # noqa: SIM102
+            if 0 < found < _END_OF_TIME:
+                return float(found)
     return None
 
 
 def users_own(metadata: Mapping[Any, Any]) -> dict[Any, Any]:
     """The metadata without the keys that clues writes itself."""
+    if type(metadata) is dict and metadata.keys() <= SYSTEM_KEYS:  # nothing, mostly
+        return {}
     return {key: value for key, value in metadata.items() if key not in SYSTEM_KEYS}
 
 

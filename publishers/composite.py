@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Self, TypeVar
 from urllib.parse import SplitResult
 
 from clues.errors import ConfigError, Interrupt
@@ -12,6 +12,8 @@ from clues.faults import Faults
 from clues.plugs import Propagator, PublisherLike, as_publisher, name_of
 from clues.publishers.outbox import Companion, Outbox
 from clues.publishers.shipped import ShippedPublisher
+
+_T = TypeVar("_T")
 
 
 class CompositePublisher:
@@ -53,13 +55,17 @@ class CompositePublisher:
 
     def publish(self, event: Event, /) -> None:
         """Give the event to every child; children that share a journal have it written once."""
-        for name, publish in self._ways:
-            try:
-                publish(event)
-            except (KeyboardInterrupt, Interrupt):
-                raise
-            except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
-                self.faults.report(name, error, "the event is lost to it, the others get it")
+        for child, publish, _ in self._ways:
+            self._give(child, publish, event)
+
+    def publish_many(self, events: Sequence[Event]) -> None:
+        """Give several events to every child, one child after the other."""
+        for child, publish, publish_many in self._ways:
+            if publish_many is not None:
+                self._give(child, publish_many, events)
+            else:
+                for event in events:
+                    self._give(child, publish, event)
 
     def publish_samples(self, samples: Iterable[Sample]) -> None:
         """Give the samples to the children that take any."""
@@ -113,10 +119,18 @@ class CompositePublisher:
         for child in children:
             outboxes = [child.outbox] if isinstance(child, ShippedPublisher) else []
             if not outboxes or outboxes[0] not in found:
-                ways.append((name_of(child), child.publish))
+                ways.append((child, child.publish, getattr(child, "publish_many", None)))
             found.update(dict.fromkeys([*outboxes, *getattr(child, "outboxes", ())]))
         self.outboxes = tuple(found)
         self._ways = tuple(ways)
+
+    def _give(self, child: Publisher, publish: Callable[[_T], object], told: _T) -> None:
+        try:
+            publish(told)
+        except (KeyboardInterrupt, Interrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
+            self.faults.report(name_of(child), error, "what it was given is lost to it, the others get it")
 
     def _guarded(self, child: Publisher, act: object, *args: object) -> object:
         try:

@@ -94,19 +94,19 @@ class Journal:
         self.spool.make()
         _all.add(self)
 
-    def append(self, event: Event) -> None:
-        """Write an event's standard line.
+    def append(self, *events: Event) -> None:
+        """Write events' standard lines, all at once.
 
         Raises:
-            JournalFullError: the spool is full; the event is dropped, and counted.
-            OSError: the line could not be written whole.
+            JournalFullError: the spool is full; the events are dropped, and counted.
+            OSError: the lines could not be written whole.
         """
-        line = event.line + b"\n"
+        lines = b"".join([event.line + b"\n" for event in events])
         with self._using.lock:
             while True:
                 if self._fd < 0:
-                    self._enter(len(line))
-                self._write(line)
+                    self._enter(lines)
+                self._write(lines)
                 found = os.fstat(self._fd)
                 if found.st_nlink and found.st_size < self.options.segment_bytes:
                     return
@@ -121,19 +121,19 @@ class Journal:
                 os.close(self._fd)
             self._fd = -1
 
-    def _write(self, line: bytes) -> None:
-        if self._doubtful:  # a torn line may stand before: it gets its end
-            line = b"\n" + line
-        self._doubtful = True  # until it is known that all was written
+    def _write(self, lines: bytes) -> None:
+        torn, self._doubtful = self._doubtful, True  # until it is known that all was written
         try:
-            written = os.write(self._fd, line)
+            # A torn line may stand before: it gets its end.
+            written = os.write(self._fd, b"\n" + lines if torn else lines) - torn
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                self.spool.count_dropped(1, len(line))
+                self._count_dropped(lines)
             raise
-        if written < len(line):
-            self.spool.count_dropped(1, len(line))
-            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(self.spool.folder))
+        if written < len(lines):
+            whole = lines.rfind(b"\n", 0, max(written, 0)) + 1
+            self._count_dropped(lines[whole:])
+            raise OSError(errno.ENOSPC, f"only {written} of {len(lines)} bytes were written", str(self.spool.folder))
         self._doubtful = False
         if self.options.sync != "never":
             self._sync()
@@ -146,10 +146,13 @@ class Journal:
 
     # segments
 
-    def _enter(self, size: int) -> None:
+    def _count_dropped(self, lines: bytes) -> None:
+        self.spool.count_dropped(lines.count(b"\n"), len(lines))
+
+    def _enter(self, lines: bytes) -> None:
         """Open the newest segment, or another one after it if it is full and there is room."""
         if self._clock() < self._full_until:
-            self._refuse(size)
+            self._refuse(lines)
         if not self.spool.folder.is_dir():
             self.spool.make()
         while True:
@@ -161,10 +164,10 @@ class Journal:
                 self.spool.begin(after=segments[-1].number if segments else 0)
             else:
                 self._full_until = self._clock() + _LOOK_AGAIN
-                self._refuse(size)
+                self._refuse(lines)
 
-    def _refuse(self, size: int) -> None:
-        self.spool.count_dropped(1, size)
+    def _refuse(self, lines: bytes) -> None:
+        self._count_dropped(lines)
         raise JournalFullError(str(self.spool.folder), self.options.max_bytes)
 
     def _open(self, segment: Segment) -> bool:

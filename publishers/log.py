@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, unquote
@@ -58,7 +60,15 @@ class LogPublisher:
         Raises:
             OSError: it could not be written whole, for want of space for instance.
         """
-        self._sink.write(event)
+        self._sink.write((event,))
+
+    def publish_many(self, events: Sequence[Event]) -> None:
+        """Append several events' lines, by one write to a file.
+
+        Raises:
+            OSError: they could not be written whole.
+        """
+        self._sink.write(events)
 
     def close(self) -> None:
         """Close the file; a later event opens it again."""
@@ -66,7 +76,7 @@ class LogPublisher:
 
 
 class _Sink(Protocol):
-    def write(self, event: Event) -> None: ...
+    def write(self, events: Sequence[Event]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -76,9 +86,10 @@ class _Logger:
         self._logger = logger
         self._level = level
 
-    def write(self, event: Event) -> None:
+    def write(self, events: Sequence[Event]) -> None:
         if self._logger.isEnabledFor(self._level):
-            self._logger.log(self._level, "%s", event.marshalled.decode(), extra={"clues_event": event})
+            for event in events:
+                self._logger.log(self._level, "%s", event.marshalled.decode(), extra={"clues_event": event})
 
     def close(self) -> None:
         """Nothing: the logger is the application's."""
@@ -101,12 +112,16 @@ class _File:
             msg = f"LogPublisher can't append to {path}: {error.strerror}; make its folder, or choose another path"
             raise ConfigError(msg) from error
 
-    def write(self, event: Event) -> None:
-        line = event.marshalled + b"\n"
+    def write(self, events: Sequence[Event]) -> None:
+        lines = [event.marshalled + b"\n" for event in events]
         with self._using.lock:
             if not self._is_current():
                 self._open()
-            self._append(line)
+            if len(lines) == 1 or self._is_file:
+                self._append(b"".join(lines))
+            else:
+                for line in lines:  # a pipe takes short pieces whole
+                    self._append(line)
 
     def close(self) -> None:
         with self._using.lock:
@@ -149,6 +164,7 @@ class _File:
         self._fd = fd
         found = os.fstat(fd)
         self._identity = found.st_dev, found.st_ino
+        self._is_file = stat.S_ISREG(found.st_mode)
         self._pid = os.getpid()
 
     def _is_ours(self, fd: int) -> bool:

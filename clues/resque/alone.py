@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,19 +36,23 @@ def one_of_its_id(*place: str) -> Iterator[None]:
         _at_work.discard(place)
 
 
-@contextmanager
-def parent_only() -> Iterator[None]:
-    """End a child that a job has forked, should it leave the job's code.
+class ParentOnly:
+    """Ends a child that a job has forked, should it leave the job's code, which stands in a ``with`` block of this.
 
     It would end the job, which is its parent's, and go on as a second worker of one id. Its status is what its code
     left with.
     """
-    pid = os.getpid()
-    try:
-        yield
-    finally:
-        if os.getpid() != pid:
-            os._exit(_status(sys.exception()))
+
+    __slots__ = ("_pid",)
+
+    def __enter__(self) -> None:
+        """Know who the parent is."""
+        self._pid = os.getpid()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """End whoever is not."""
+        if os.getpid() != self._pid:
+            os._exit(_status(error))
 
 
 def _status(error: BaseException | None) -> int:

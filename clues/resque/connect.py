@@ -111,12 +111,22 @@ def check_server(client: redis.Redis) -> None:
 
 def push_connection(client: redis.Redis) -> Any:
     """Make a connection beside the client's own, with its settings, that speaks RESP3; it is not connected yet."""
-    settings = _untangled(client.connection_pool) | _no_retry() | _SHORT_TIMEOUTS
-    settings |= {"protocol": 3, "health_check_interval": 0}
-    settings.pop("parser_class", None)
-    if isinstance(client.connection_pool, SentinelConnectionPool):
-        settings["connection_pool"] = client.connection_pool.proxy
-    return client.connection_pool.connection_class(**settings)
+    return _connection(client, {**_SHORT_TIMEOUTS, "protocol": 3, "health_check_interval": 0}, "parser_class")
+
+
+def own_connection(client: redis.Redis) -> Any:
+    """Make a connection beside the client's own, with its settings; it is not connected yet."""
+    return _connection(client, {})
+
+
+def _connection(client: redis.Redis, changed: Mapping[str, Any], *left_out: str) -> Any:
+    pool = client.connection_pool
+    settings = {**_untangled(pool), **_no_retry(), **changed}
+    for name in left_out:
+        settings.pop(name, None)
+    if isinstance(pool, SentinelConnectionPool):
+        settings["connection_pool"] = pool.proxy
+    return pool.connection_class(**settings)
 
 
 def _from_url(url: str) -> redis.Redis:

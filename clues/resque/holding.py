@@ -11,8 +11,9 @@ from clues.resque import times
 from clues.resque.client import Resque
 from clues.resque.job import Job
 from clues.resque.lease import Lease
-from clues.resque.outcome import Ended, commit
+from clues.resque.outcome import Ended, commit, commit_and_take
 from clues.resque.scoreboard import Record, State, lone_record
+from clues.resque.store import Taken, Wanted
 
 
 class Holding:
@@ -60,7 +61,7 @@ class Holding:
 
     # taking
 
-    def take(self, queues: list[str], most: int = 1) -> bool | None:
+    def take(self, queues: Sequence[str], most: int = 1) -> bool | None:
         """Take up to this many jobs of the first queue that has some; gives whether it got any, None while paused.
 
         What an earlier call has taken whose reply was lost is found by this one.
@@ -70,12 +71,14 @@ class Holding:
         """
         self.record.taking()
         now = self._clock()
-        taken = self._client.store.take(self._id, queues, times.run_at(now), most)
+        return self._got(self._client.store.take(self._id, Wanted(queues, times.run_at(now), most)), now)
+
+    def _got(self, taken: Taken, now: float) -> bool | None:
         if not taken.leases:
             self.record.idle()
             return None if taken.paused else False
         # We hold no job, so what we hold nevertheless was taken when the reply was lost: nobody has begun it.
-        self._hold(taken.leases, taken.queue, now)
+        self._hold(taken, now)
         return True
 
     def recover(self) -> None:
@@ -91,14 +94,15 @@ class Holding:
         if lease is None:
             self.record.idle()
         else:
-            self._hold((lease, *store.batch(self._id)), None, self._clock())
+            leases = lease, *store.batch(self._id)
+            self._hold(Taken(leases, Lease.payloads(leases)), self._clock())
 
-    def _hold(self, leases: Sequence[bytes], queue: str | None, now: float) -> None:
+    def _hold(self, taken: Taken, now: float) -> None:
         with self._lock:
-            self._queue = Lease.read(leases[0]).queue if queue is None else queue
+            self._queue = Lease.read(taken.leases[0]).queue if taken.queue is None else taken.queue
             self.record.holding(now)
-            self._leases.extend(leases)
-            self._items.extend(Lease.payloads(leases))
+            self._leases.extend(taken.leases)
+            self._items.extend(taken.payloads)
 
     @property
     def waiting(self) -> int:
@@ -151,7 +155,7 @@ class Holding:
         """For how many seconds a job has ended that Redis does not know of; 0 if there is none."""
         return self._monotonic() - self._ended_since if self._ended else 0.0
 
-    def commit(self, publish: Callable[[list[Ended]], None]) -> bool:
+    def commit(self, publish: Callable[[Sequence[Ended]], None]) -> bool:
         """Commit how jobs ended, then publish it.
 
         Args:
@@ -168,15 +172,52 @@ class Holding:
                 return True
             again, self._tried = self._tried, True
             decided = commit(self._client, self._id, self._ended, self._lease, seq=self.record.seq, again=again)
-            self._tried = False
-            ended, self._ended = self._ended, []
-            if decided is None:
-                self._drop()
-            else:
-                publish(list(decided))
-                del self._leases[: len(ended)]
-            self.record.committed(rest=bool(self.waiting))
-            return decided is not None and len(decided) == len(ended)
+            ended = len(self._ended)
+            self._committed(decided, publish)
+            return decided is not None and len(decided) == ended
+
+    def commit_and_take(
+        self, publish: Callable[[Sequence[Ended]], None], queues: Sequence[str], most: int = 1
+    ) -> bool | None:
+        """Commit how jobs ended, all that are held, publish it, and take the next ones in the same step.
+
+        Where that can't be done in one step it is left to `commit` and `take`: it is well to call them in any case.
+
+        Args:
+            publish: called with the jobs whose outcomes this has decided.
+            queues: as for `take`.
+            most: as for `take`.
+
+        Returns:
+            What `take` gives.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses; call `commit`.
+        """
+        with self._lock:
+            if not self._ended or self._tried or self.waiting or self._begun:
+                return False
+            self._tried = True
+            self.record.taking_next()
+            now, seq = self._clock(), self.record.seq
+            wanted = Wanted(queues, times.run_at(now), most)
+            taken = commit_and_take(self._client, self._id, self._ended, self._lease, wanted, seq=seq)
+            if taken is None:
+                self._tried = False
+                return False
+            self._committed(self._ended, publish)
+            return self._got(taken, now)
+
+    def _committed(self, decided: Sequence[Ended] | None, publish: Callable[[Sequence[Ended]], None]) -> None:
+        self._tried = False
+        ended, self._ended = self._ended, []
+        if decided is None:
+            self._drop()
+        else:
+            publish(decided)
+            del self._leases[: len(ended)]
+        failed = sum(one.outcome.failure is not None for one in ended)
+        self.record.committed(rest=bool(self.waiting), processed=len(ended), failed=failed)
 
     def give_back(self) -> int:
         """Put what was never begun back to the head of its queue; gives how many jobs that were.

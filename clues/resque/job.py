@@ -7,7 +7,6 @@ from typing import Any
 from clues.errors import DecodeError, NoClassError
 from clues.metadata import Failure
 from clues.resque import failure
-from clues.resque.calling import run
 from clues.resque.registry import JobDefinition, Registry
 from clues.resque.wire import decode
 
@@ -79,7 +78,7 @@ class Job:
         Raises:
             BaseException: whatever the job or its hooks raise.
         """
-        return definition.hooks.perform(lambda *args: run(definition.perform, args), self.args)
+        return definition.hooks.perform(definition.perform, self.args)
 
     def fail(self, definition: JobDefinition | None, error: BaseException) -> Failure:
         """Run the on_failure hooks, if the job could be found; gives what is to be stored."""

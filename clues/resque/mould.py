@@ -128,6 +128,7 @@ class Mould:
         with contextlib.suppress(Exception):
             self._client.store.client.ping()  # what each child would do first, done once
             redis.connection_pool.disconnect()  # children make their own connections
+        self._client.store.hang_up()
         gc.collect()
         gc.freeze()  # what is loaded stays: no collection in a child touches its memory, which would copy it
         self._channel.send(

@@ -11,7 +11,7 @@ from clues.resque.client import Resque
 from clues.resque.failure import FailureEntry
 from clues.resque.job import Job
 from clues.resque.scoreboard import Outcome
-from clues.resque.store import Ending
+from clues.resque.store import Ending, Taken, Wanted
 
 _faults = Faults()
 
@@ -58,9 +58,23 @@ def commit(  # noqa: PLR0913 - all that makes an outcome
         decided = ended[1:]
         if not client.store.finish(worker_id, _ending(client, worker_id, decided, None, seq=seq, count=count)):
             return None
-    for entry in _failures(worker_id, decided):
-        _tell_others(client, entry)
+    _tell_others(client, worker_id, decided)
     return decided
+
+
+def commit_and_take(  # noqa: PLR0913 - all that makes an outcome, and what is wanted
+    client: Resque, worker_id: str, ended: Sequence[Ended], lease: bytes, wanted: Wanted, *, seq: int
+) -> Taken | None:
+    """Commit as `commit` does, and take the worker's next jobs, in one step; all that it held must have ended.
+
+    Returns:
+        What was taken; None if somebody else had removed the lease: then nothing was done, and `commit` tells more.
+    """
+    ending = _ending(client, worker_id, ended, lease, seq=seq, count=True)
+    taken = client.store.finish_and_take(worker_id, ending, wanted)
+    if taken is not None:
+        _tell_others(client, worker_id, ended)
+    return taken
 
 
 def committed(client: Resque, worker_id: str, seq: int) -> int | None:
@@ -86,7 +100,7 @@ def _ending(  # noqa: PLR0913 - all that makes an outcome
         lease=lease,
         processed=len(ended) if count else 0,
         failed=sum(one.outcome.counted for one in failed) if count else 0,
-        entries=[entry.encode() for entry in _failures(worker_id, failed)] if stored else (),
+        entries=[entry.encode() for entry in _failures(worker_id, failed)] if failed and stored else (),
         # A list for each queue, and the set of lists (redis_multi_queue.rb).
         failed_list=client.store.keys.failed_of(queue) if multi_queue else "",
         failed_queue=f"{queue}_failed" if multi_queue else "",
@@ -102,11 +116,12 @@ def _failures(worker_id: str, ended: Sequence[Ended]) -> list[FailureEntry]:
     ]
 
 
-def _tell_others(client: Resque, entry: FailureEntry) -> None:
-    for backend in client.failure_backends:
-        if isinstance(backend, str):
-            continue
-        try:
-            backend.save(entry)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
-            _faults.report(f"failure backend {type(backend).__name__}", error, "the failure is kept elsewhere")
+def _tell_others(client: Resque, worker_id: str, ended: Sequence[Ended]) -> None:
+    """Give the failures to the backends beside Redis."""
+    others = [backend for backend in client.failure_backends if not isinstance(backend, str)]
+    for entry in _failures(worker_id, ended) if others else ():
+        for backend in others:
+            try:
+                backend.save(entry)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+                _faults.report(f"failure backend {type(backend).__name__}", error, "the failure is kept elsewhere")

@@ -131,7 +131,7 @@ class WorkerProcess:
         self._handle_before()
         self._show("Starting")
         with contextlib.suppress(*TROUBLE):
-            self._client.store.client.ping()  # connected ahead of need
+            self._client.store.direct.run(("PING",))  # connected ahead of need
         self._place.notify("ready")
         self._place.board.occupy(self._place.slot)
         records = self._place.board.records(self._place.slot)

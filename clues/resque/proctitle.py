@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from setproctitle import setproctitle
 
 from clues import __version__
 
 _LONGEST = 500
+_shown = (0, "")
 
 
 def show(text: str, *, prefix: str = "") -> None:
@@ -16,5 +19,12 @@ def show(text: str, *, prefix: str = "") -> None:
         text: what the worker does; names in it come from Redis and may hold anything.
         prefix: what stands before it (RESQUE_PROCLINE_PREFIX).
     """
-    title = f"{prefix}resque-{__version__}: {text}"[:_LONGEST]
-    setproctitle("".join(character if character.isprintable() else "?" for character in title))
+    global _shown  # noqa: PLW0603 - what the process has for its title
+    title = f"{prefix}resque-{__version__}: {text}"
+    if _shown == (os.getpid(), title):  # many short jobs in one second
+        return
+    _shown = os.getpid(), title
+    title = title[:_LONGEST]
+    if not title.isprintable():
+        title = "".join(character if character.isprintable() else "?" for character in title)
+    setproctitle(title)

@@ -4,7 +4,8 @@ A worker notes each step of a job before it takes it, in memory that is mapped t
 finish its story: give back what it never began, fail what it had begun, commit and publish what had ended.
 
 A record's way through a job: idle → taking → holding → begun → ended → (committed and published) → idle. With batches
-it goes from ended to holding or begun again. The journal holds the outcomes that are not yet published.
+it goes from ended to holding or begun again; from ended to taking, where the next jobs are taken in the same step as
+those are committed. The journal holds the outcomes that are not yet published.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ RECORD = 65_536
 # Native sizes: a number is then copied in one go, so that no death tears it.
 _WORD = struct.Struct("@Q")
 _TIME = struct.Struct("@d")
+_BEGINNING = struct.Struct("@ddd")
 _ENTRY = struct.Struct("@IIdB")
 _STATE, _TAKEN, _BEGUN_AT, _BEGUN_MONOTONIC, _DEADLINE, _SEQ, _PROCESSED, _FAILED, _PID, _REASON, _WORKED = range(
     0, 88, 8
@@ -84,6 +86,10 @@ class Record:
         """A job is about to be taken."""
         self._set_state(State.TAKING)
 
+    def taking_next(self) -> None:
+        """What is journalled is about to be committed, and a job taken in the same step."""
+        self._set_state(State.TAKING, ended=self.ended)
+
     def holding(self, at: float) -> None:
         """Jobs were taken, at these epoch seconds, and none of them is begun."""
         self._put_time(_TAKEN, at)
@@ -97,11 +103,10 @@ class Record:
             monotonic: the same moment on the monotonic clock.
             deadline: when it must be over, on the monotonic clock; 0 for never.
         """
-        self._put_time(_BEGUN_AT, at)
-        self._put_time(_BEGUN_MONOTONIC, monotonic)
-        self._put_time(_DEADLINE, deadline)
-        self._put(_REASON, Reason.NONE)
-        self._set_state(State.HOLDING, begun=True, ended=self.ended)
+        self._put_beginning(at, monotonic, deadline)
+        self._put(_REASON, 0)
+        word = self._get(_STATE)
+        self._put(_STATE, word >> 16 << 16 | 0x100 | State.HOLDING)
 
     def unbegin(self) -> None:
         """The job that was begun goes back to its queue."""
@@ -117,32 +122,40 @@ class Record:
         ended = self.ended
         entry = _encoded(outcome, self._end - self._start - HEADER if ended == 0 else None)
         place = self._start + HEADER + (self._used if ended else 0)
-        if place + len(entry) > self._end:
+        end = place + len(entry)
+        if end > self._end:
             return False
-        self._memory[place : place + len(entry)] = entry
-        self._used = place + len(entry) - self._start - HEADER
+        self._memory[place:end] = entry
+        self._used = end - self._start - HEADER
         if ended == 0:
             self._put(_SEQ, self.seq + 1)
         self._put_time(_DEADLINE, 0.0)
-        self._set_state(State.HOLDING, ended=ended + 1)
+        self._put(_STATE, (ended + 1) << 16 | State.HOLDING)
         return True
 
-    def committed(self, *, rest: bool) -> None:
-        """What was journalled is committed and published; `rest` says whether more of a batch is held."""
-        self._count()
+    def committed(self, *, rest: bool, processed: int | None = None, failed: int = 0) -> None:
+        """What was journalled is committed and published.
+
+        Args:
+            rest: whether more of a batch is held.
+            processed: how many jobs that was, and `failed` of them; None to have them counted.
+            failed: how many of them failed.
+        """
+        if processed is None:
+            outcomes = list(self.outcomes())
+            processed, failed = len(outcomes), sum(outcome.failure is not None for outcome in outcomes)
+        self._put(_PROCESSED, self.processed + processed)
+        self._put(_FAILED, self.failed + failed)
         if self.begun:
             self._set_state(State.HOLDING, begun=True)
-        else:
+        elif self.state is not State.TAKING:
             self._set_state(State.HOLDING if rest else State.IDLE)
+        else:
+            self._set_state(State.TAKING)
 
     def idle(self) -> None:
         """Nothing is held."""
         self._set_state(State.IDLE)
-
-    def _count(self) -> None:
-        outcomes = list(self.outcomes())
-        self._put(_PROCESSED, self.processed + len(outcomes))
-        self._put(_FAILED, self.failed + sum(outcome.failure is not None for outcome in outcomes))
 
     # what is noted
 
@@ -239,6 +252,9 @@ class Record:
 
     def _set_state(self, state: State, *, begun: bool = False, ended: int = 0) -> None:
         self._put(_STATE, state | begun << 8 | ended << 16)
+
+    def _put_beginning(self, at: float, monotonic: float, deadline: float) -> None:
+        _BEGINNING.pack_into(self._memory, self._start + _BEGUN_AT, at, monotonic, deadline)
 
     def _put(self, place: int, value: int) -> None:
         _WORD.pack_into(self._memory, self._start + place, value)

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 import redis
 
 from clues.resque.connect import LOST, check_server, describe
+from clues.resque.direct import Direct, Script
 from clues.resque.keys import Keys
+from clues.resque.lease import Lease
 from clues.resque.wire import encode
 
 UNAVAILABLE = (*LOST, redis.exceptions.ReadOnlyError, redis.exceptions.TryAgainError)
@@ -33,6 +35,7 @@ TROUBLE = (*UNAVAILABLE, redis.exceptions.RedisError)
 """All that a command can raise."""
 
 _SCAN = 1000
+_REMEMBERED = 1000  # names of keys; with patterns the queues may be others at each look
 
 _T = TypeVar("_T")
 
@@ -43,13 +46,30 @@ class Taken:
 
     Attributes:
         leases: of the jobs that the worker holds now, as they stand in Redis; more than one in a batch.
+        payloads: those jobs' items.
         queue: the queue that they were taken from; None if they had been taken before, or there are none.
         paused: whether all workers are paused.
     """
 
-    leases: tuple[bytes, ...] = ()
+    leases: Sequence[bytes] = ()
+    payloads: Sequence[bytes] = ()
     queue: str | None = None
     paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which jobs to take.
+
+    Attributes:
+        queues: where from: the first of these that has some.
+        run_at: when, as Resque writes it.
+        most: the most jobs to take.
+    """
+
+    queues: Sequence[str]
+    run_at: str
+    most: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +167,21 @@ class Store:
         self._client = client
         self._checked = False
         self.keys = keys
-        self._take = client.register_script(_script("take"))
-        self._finish = client.register_script(_script("finish"))
-        self._retry = client.register_script(_script("retry"))
-        self._remove_failures = client.register_script(_script("remove_failures"))
-        self._trim_failures = client.register_script(_script("trim_failures"))
-        self._give_back = client.register_script(_script("give_back"))
-        self._keep_begun = client.register_script(_script("keep_begun"))
-        self._register = client.register_script(_script("register"))
-        self._unregister = client.register_script(_script("unregister"))
+        self._direct = Direct(client)
+        self._names: dict[tuple[str, str, tuple[str, ...]], tuple[Sequence[bytes], Sequence[bytes]]] = {}
+        self._take = Script(_script("take"))
+        self._finish = Script(_script("finish"))
+        self._finish_and_take = Script(
+            b"local function finish(KEYS, ARGV)\n%s\nend\nlocal function take(KEYS, ARGV)\n%s\nend\n%s"
+            % (_script("finish"), _script("take"), _script("finish_and_take"))
+        )
+        self._retry = Script(_script("retry"))
+        self._remove_failures = Script(_script("remove_failures"))
+        self._trim_failures = Script(_script("trim_failures"))
+        self._give_back = Script(_script("give_back"))
+        self._keep_begun = Script(_script("keep_begun"))
+        self._register = Script(_script("register"))
+        self._unregister = Script(_script("unregister"))
 
     @property
     def client(self) -> Any:
@@ -164,6 +190,17 @@ class Store:
             check_server(self._client)
             self._checked = True
         return self._client
+
+    @property
+    def direct(self) -> Direct:
+        """The way for what every job needs; checked as the client is."""
+        if not self._checked:
+            self.client  # noqa: B018 - checks
+        return self._direct
+
+    def hang_up(self) -> None:
+        """Close what `direct` has connected, but for what is in use; the next command connects again."""
+        self._direct.close()
 
     def describe(self) -> str:
         """Where this is, without secrets."""
@@ -274,23 +311,10 @@ class Store:
 
     # taking and ending a job
 
-    def take(self, worker_id: str, queues: Sequence[str], run_at: str, most: int = 1) -> Taken:
+    def take(self, worker_id: str, wanted: Wanted) -> Taken:
         """Pop the first items of the first queue that has some and write the lease, in one step."""
-        keys = [
-            self.keys.worker(worker_id),
-            self.keys.worker_batch(worker_id),
-            self.keys.worker_ended(worker_id),
-            self.keys.pause_all,
-            self.keys.paused_queues,
-            *map(self.keys.queue, queues),
-        ]
-        args: list[Any] = [run_at, most, len(_bytes(self.keys.queue_prefix)), *(encode(shown(name)) for name in queues)]
-        reply = self._take(keys=_all_bytes(keys), args=args, client=self.client)
-        if not reply:
-            return Taken()
-        if reply[0] == b"taken":
-            return Taken(tuple(reply[2:]), queues[reply[1]])
-        return Taken(paused=True) if reply[0] == b"paused" else Taken(tuple(reply[1:]))
+        keys, args = self._take_args(worker_id, wanted)
+        return _taken(self._take.run(self.direct, keys, args), wanted)
 
     def finish(self, worker_id: str, ending: Ending) -> bool:
         """End jobs that a worker holds: remove the lease, count, store the failures, in one step.
@@ -298,7 +322,54 @@ class Store:
         Returns:
             Whether the lease was still there: if not, somebody else has decided the outcome.
         """
-        keys = [
+        keys, args = self._finish_args(worker_id, ending)
+        return bool(self._finish.run(self.direct, keys, args))
+
+    def finish_and_take(self, worker_id: str, ending: Ending, wanted: Wanted) -> Taken | None:
+        """End all the jobs that a worker holds, and take the next ones, in one step.
+
+        Returns:
+            What was taken; None if the lease was not there any more: then nothing was done.
+        """
+        finish_keys, finish_args = self._finish_args(worker_id, ending)
+        take_keys, take_args = self._take_args(worker_id, wanted)
+        args = [len(finish_keys), len(finish_args), *finish_args, *take_args]
+        reply = self._finish_and_take.run(self.direct, [*finish_keys, *take_keys], args)
+        return _taken(reply, wanted) if isinstance(reply, list) else None
+
+    def _take_args(self, worker_id: str, wanted: Wanted) -> tuple[Sequence[bytes], list[Any]]:
+        keys, names = self._named("take", worker_id, tuple(wanted.queues))
+        return keys, [wanted.run_at, wanted.most, len(_bytes(self.keys.queue_prefix)), *names]
+
+    def _finish_args(self, worker_id: str, ending: Ending) -> tuple[Sequence[bytes], list[Any]]:
+        keys, _ = self._named("finish", worker_id, (ending.failed_list or self.keys.failed,))
+        args: list[Any] = [ending.ended, ending.lease or b"", int(ending.lease is not None)]
+        args += [ending.processed, ending.failed, _bytes(ending.failed_queue), ending.outcomes, *ending.entries]
+        return keys, args
+
+    def _named(self, step: str, worker_id: str, names: tuple[str, ...]) -> tuple[Sequence[bytes], Sequence[bytes]]:
+        """The keys of a step that a worker takes for every job, and its queues' names as JSON; made once."""
+        found = self._names.get((step, worker_id, names))
+        if found is None:
+            if len(self._names) >= _REMEMBERED:
+                self._names.clear()
+            make = self._take_keys if step == "take" else self._finish_keys
+            found = _all_bytes(make(worker_id, names)), [encode(shown(name)) for name in names]
+            self._names[step, worker_id, names] = found
+        return found
+
+    def _take_keys(self, worker_id: str, queues: Sequence[str]) -> list[str]:
+        return [
+            self.keys.worker(worker_id),
+            self.keys.worker_batch(worker_id),
+            self.keys.worker_ended(worker_id),
+            self.keys.pause_all,
+            self.keys.paused_queues,
+            *map(self.keys.queue, queues),
+        ]
+
+    def _finish_keys(self, worker_id: str, failed_lists: Sequence[str]) -> list[str]:
+        return [
             self.keys.worker(worker_id),
             self.keys.worker_batch(worker_id),
             self.keys.worker_ended(worker_id),
@@ -306,12 +377,9 @@ class Store:
             self.keys.stat_of("processed", worker_id),
             self.keys.stat("failed"),
             self.keys.stat_of("failed", worker_id),
-            ending.failed_list or self.keys.failed,  # an ACL looks at all keys, used or not
+            *failed_lists,  # an ACL looks at all keys, used or not
             self.keys.failed_queues,
         ]
-        args: list[Any] = [ending.ended, ending.lease or b"", int(ending.lease is not None)]
-        args += [ending.processed, ending.failed, _bytes(ending.failed_queue), ending.outcomes, *ending.entries]
-        return bool(self._finish(keys=_all_bytes(keys), args=args, client=self.client))
 
     def next_of_batch(self, worker_id: str) -> bool:
         """Where somebody has removed a lease alone, have the next job of the batch in its place; gives if there was."""
@@ -325,12 +393,12 @@ class Store:
             self.keys.queue(queue),
             self.keys.queues,
         ]
-        return int(self._give_back(keys=_all_bytes(keys), args=[lease, item, _bytes(queue)], client=self.client))
+        return int(self._give_back.run(self.direct, _all_bytes(keys), [lease, item, _bytes(queue)]))
 
     def keep_begun(self, worker_id: str, begun: int, queue: str) -> int:
         """Give back the rest of a batch, but for what was begun; gives how many items that were."""
         keys = [self.keys.worker_batch(worker_id), self.keys.queue(queue), self.keys.queues]
-        return int(self._keep_begun(keys=_all_bytes(keys), args=[begun, _bytes(queue)], client=self.client))
+        return int(self._keep_begun.run(self.direct, _all_bytes(keys), [begun, _bytes(queue)]))
 
     def batch(self, worker_id: str) -> list[bytes]:
         """The leases of the jobs that a worker has taken beside the one under its key."""
@@ -378,7 +446,7 @@ class Store:
             self.keys.stat_of("failed", known.worker_id),
         ]
         args: list[Any] = [known.worker_id, known.token, known.dead_after, known.started, heartbeat, known.tree]
-        return bool(self._register(keys=_all_bytes(keys), args=[_as_bytes(arg) for arg in args], client=self.client))
+        return bool(self._register.run(self.direct, _all_bytes(keys), [_as_bytes(arg) for arg in args]))
 
     def unregister(self, worker_id: str, heartbeat: str = "", token: str = "") -> bool:
         """Forget a worker and its own stats.
@@ -404,7 +472,7 @@ class Store:
             self.keys.stat_of("failed", worker_id),
         ]
         args = _all_bytes([worker_id, heartbeat, token])
-        return bool(self._unregister(keys=_all_bytes(keys), args=args, client=self.client))
+        return bool(self._unregister.run(self.direct, _all_bytes(keys), args))
 
     def beat(self, known: Sequence[Registration], at: str) -> set[str]:
         """Write workers' heartbeats, and make them known again if they were taken for dead, or Redis lost its data.
@@ -530,7 +598,7 @@ class Store:
     def retry(self, key: str, index: int, entry: bytes, *, marked: bytes, queue: str, item: bytes) -> bool:  # noqa: PLR0913
         """Mark a failure as retried and push its job, unless the list has moved meanwhile."""
         keys = _all_bytes([key, self.keys.queues, self.keys.queue(queue)])
-        return bool(self._retry(keys=keys, args=[index, entry, marked, _bytes(queue), item], client=self.client))
+        return bool(self._retry.run(self.direct, keys, [index, entry, marked, _bytes(queue), item]))
 
     def remove_failure(self, key: str, index: int) -> bool:
         """Remove the failure at an index; gives whether there was one."""
@@ -547,7 +615,7 @@ class Store:
     def remove_failures(self, key: str, entries: Iterable[tuple[int, bytes]]) -> int:
         """Remove these very failures, by the places where they were read and their bytes; gives how many there were."""
         args = [part for entry in entries for part in entry]
-        return int(self._remove_failures(keys=[_bytes(key)], args=args, client=self.client))
+        return int(self._remove_failures.run(self.direct, [_bytes(key)], args))
 
     def find_failure(self, key: str, entry: bytes) -> int | None:
         """Where a failure with exactly these bytes stands, if it does."""
@@ -556,7 +624,7 @@ class Store:
 
     def trim_failures(self, key: str, index: int, entry: bytes) -> bool:
         """Remove a failure and all that are older, unless the list has moved meanwhile."""
-        return bool(self._trim_failures(keys=[_bytes(key)], args=[index, entry], client=self.client))
+        return bool(self._trim_failures.run(self.direct, [_bytes(key)], [index, entry]))
 
     def drop_failures(self, key: str) -> int:
         """Remove a list of failures; gives how many it held."""
@@ -574,6 +642,18 @@ class Store:
     def stat_of(self, name: str, worker_id: str) -> int:
         """A worker's own counter."""
         return int(self.client.get(_bytes(self.keys.stat_of(name, worker_id))) or 0)
+
+
+def _taken(reply: list[Any], wanted: Wanted) -> Taken:
+    if not reply:
+        return Taken()
+    if reply[0] == b"taken":
+        queue, leases = wanted.queues[reply[1]], reply[2:]
+        head = len(b'{"queue":,"run_at":"","payload":') + len(encode(shown(queue))) + len(wanted.run_at)
+        return Taken(leases, [lease[head:-1] for lease in leases], queue)  # as take.lua writes them
+    if reply[0] == b"paused":
+        return Taken(paused=True)
+    return Taken(reply[1:], Lease.payloads(reply[1:]))
 
 
 def _script(name: str) -> bytes:

@@ -141,6 +141,7 @@ class Worker:
                 heartbeat.stop()
                 if self._signed_on:
                     self._shut_down(heartbeat)
+                self._store.hang_up()
 
     def work_one(self) -> bool:
         """Take and perform one job, or one batch, if there is one; gives whether there was."""

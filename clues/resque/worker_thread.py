@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from clues.attempt import Attempt
 from clues.errors import JobTimeout
 from clues.metadata import Failure
 from clues.resque import worker_hooks
-from clues.resque.alone import parent_only
+from clues.resque.alone import ParentOnly
 from clues.resque.client import Resque
 from clues.resque.control import Control
 from clues.resque.holding import Holding
@@ -36,6 +37,7 @@ COMMIT_AFTER = 0.005
 HOLD_FOR = 1.0
 """Seconds after which what was taken in a batch and not begun goes back to its queue."""
 
+_KNOWN_FOR = 1.0  # seconds for which the names of queues that patterns choose from may be old
 _LONGEST_BACKOFF = 5.0
 _LONGEST_WAIT = 86_400.0
 _RETELL = 60.0
@@ -118,7 +120,8 @@ class WorkerThread:
         self._interval = self._shortest
         self._paused = False
         self._begun = False
-        self._told = -math.inf
+        self._told = self._polled_at = -math.inf
+        self._known: Sequence[str] = () if queues.has_patterns else queues.expand(())
         self.processed = 0
         self.failed = 0
 
@@ -147,26 +150,16 @@ class WorkerThread:
 
     def work_one(self) -> bool:
         """Take and perform one job, or one batch, if there is one; gives whether there was."""
-        granted = self._control.claim(self._pace.batch_size)
-        if not granted:
-            return False
-        taken = self._take(granted)
-        if not taken:
-            return False
-        while not self._resting and (job := self._holding.next()) is not None:
-            self._work_on(job)
-        self.commit()
-        self._until_served(self._holding.give_back)
-        return True
+        return self._work_some(further=False)
 
     # the loop
 
     def _loop(self, waker: Waker) -> None:
         self._show_waiting()
         failures = 0
-        while not self._control.stopping and not self._control.used_up:
+        while not self._control.stopping and (self._holding.waiting or not self._control.used_up):
             try:
-                found = not self._control.paused and self.work_one()
+                found = self._work_some(further=True)
             except TROUBLE as error:
                 failures += 1
                 self._wait_for_redis(error, failures)
@@ -181,6 +174,23 @@ class WorkerThread:
                 continue  # what was pushed before the waker was armed is found by one more look
             else:
                 self._wait(waker)
+
+    def _work_some(self, *, further: bool) -> bool:
+        """Perform what is held, or else what can be taken; gives whether there was some.
+
+        Args:
+            further: whether to take the next jobs in the same step in which these are committed.
+        """
+        if self._control.paused or not (self._holding.waiting or self._take()):
+            self._until_served(self._holding.give_back)
+            return False
+        while not self._resting and (job := self._holding.next()) is not None:
+            self._work_on(job)
+        taken = further and not self._resting and self._commit_and_take()
+        self.commit()
+        if self._resting or not taken:
+            self._until_served(self._holding.give_back)
+        return True
 
     def _wait(self, waker: Waker) -> None:
         self._show_waiting()
@@ -203,10 +213,27 @@ class WorkerThread:
     def _longest(self) -> float:
         return self._pace.interval if self._pace.most is None else self._pace.most
 
-    def _take(self, granted: int) -> bool:
+    def _take(self) -> bool:
+        queues = self._polled()
+        found = self._taken(lambda most: self._holding.take(queues, most))
+        if not found and self._queues.has_patterns and (now_known := self._polled(anew=True)) != queues:
+            found = self._taken(lambda most: self._holding.take(now_known, most))
+        return found
+
+    def _commit_and_take(self) -> bool:
+        with contextlib.suppress(*TROUBLE):  # `commit` follows, and tries until Redis is well
+            queues = self._polled()
+            return self._taken(lambda most: self._holding.commit_and_take(self._publish, queues, most))
+        return False
+
+    def _taken(self, take: Callable[[int], bool | None]) -> bool:
+        """Take as many jobs as are left to this process, at once; gives whether there were some."""
+        granted = self._control.claim(self._pace.batch_size)
+        if not granted:
+            return False
         used = 0
         try:
-            taken = self._holding.take(self._polled(), granted)
+            taken = take(granted)
             self._paused = taken is None
             used = self._holding.waiting
         finally:
@@ -215,8 +242,12 @@ class WorkerThread:
             self.record.worked = True
         return bool(taken)
 
-    def _polled(self) -> list[str]:
-        return self._queues.expand(self._store.queues() if self._queues.has_patterns else ())
+    def _polled(self, *, anew: bool = False) -> Sequence[str]:
+        """The queues to look at; where there are patterns, of those known a moment ago."""
+        if anew or (self._queues.has_patterns and time.monotonic() > self._polled_at + _KNOWN_FOR):
+            self._known = self._queues.expand(self._store.queues() if self._queues.has_patterns else ())
+            self._polled_at = time.monotonic()
+        return self._known
 
     def _let_go(self) -> None:
         """Leave no job behind: one whose taking we never heard of, or one that something has torn us from."""
@@ -265,13 +296,13 @@ class WorkerThread:
         if not self._holding.begin(job, definition.timeout if definition is not None else None):
             return
         self._begun = True
-        name = one_line(_sanitizer.name(job.worker_class) or "an item without a class")
-        attempt = self._lifecycle.dequeued(job.queue, job.item)
+        name, queue = _spoken(job.worker_class) or "an item without a class", _spoken(shown(job.queue))
+        attempt = self._lifecycle.dequeued(job.queue, job.item, hold=True)
         self._show(f"Processing {shown(job.queue)} since {int(self._clock())} [{name}]")
         performed = self._perform(attempt, job, name, definition, problem)
         if performed is None:
             self._holding.unbegin()
-            _say(logging.WARNING, "%s goes back to %s: its worker is being stopped", name, one_line(shown(job.queue)))
+            _say(logging.WARNING, "%s goes back to %s: its worker is being stopped", name, queue)
         else:
             self._end(attempt, job, *performed)
         self._begun = False
@@ -293,14 +324,14 @@ class WorkerThread:
         """Run the job's code; gives its failure, and the reason if it did not fail by itself; None to give it back."""
         before = self._interruptible.serial
         with self._lifecycle.performing(attempt, job.queue, job.item):
-            _say(logging.INFO, "performing %s from %s", name, one_line(shown(job.queue)))
+            _say(logging.INFO, "performing %s from %s", name, _spoken(shown(job.queue)))
             try:
                 if definition is None:
                     raise problem or LookupError(name)  # noqa: TRY301 - it fails as if its code had raised it
                 if self._control.cutting:
                     return None
                 worker_hooks.run_after_fork(job)
-                with parent_only():
+                with ParentOnly():
                     self._interruptible.run(lambda: job.perform(definition))
             except BaseException as error:  # noqa: BLE001 - anything a job raises fails it (resque worker.rb)
                 # What an earlier job was interrupted by is no reason for one whose code never ran.
@@ -328,7 +359,7 @@ class WorkerThread:
         outcome = Outcome(self._clock(), failure, b"" if event is None else event.line)
         while not self._holding.end(Ended(job, outcome, event)):
             self.commit()
-        if self._pace.batch_size == 1 or self._holding.uncommitted_for > COMMIT_AFTER:
+        if self._holding.uncommitted_for > COMMIT_AFTER:
             self.commit()
 
     def commit(self) -> None:
@@ -347,16 +378,22 @@ class WorkerThread:
             if self._holding.waiting and self._clock() - self.record.taken_at > HOLD_FOR:
                 self._holding.give_back()
 
-    def _publish(self, ended: list[Ended]) -> None:
-        for one in ended:
-            self._lifecycle.publish(one.event)
+    def _publish(self, ended: Sequence[Ended]) -> None:
+        self._lifecycle.publish(*[one.event for one in ended])
 
     def _show_waiting(self) -> None:
         paused = self._paused or self._control.paused
         self._show("Paused" if paused else f"Waiting for {self._queues.id_part}")
 
 
+@functools.lru_cache(1024)
+def _spoken(text: str) -> str:
+    """A class or queue as the log and the process title may show it."""
+    return one_line(_sanitizer.name(text) or "")
+
+
 def _say(level: int, message: str, *args: object) -> None:
     """Log, and survive a logging handler that raises: between taking a job and ending it nothing else may."""
-    with contextlib.suppress(Exception):
-        log.log(level, message, *args)
+    if log.isEnabledFor(level):
+        with contextlib.suppress(Exception):
+            log.log(level, message, *args)

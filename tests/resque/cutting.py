@@ -19,22 +19,26 @@ class Death(BaseException):
 @contextmanager
 def cut_off(client: Resque, after: int, error: BaseException | type[BaseException] = Death) -> Iterator[None]:
     """Have a client's command be done, and raise in place of its reply: the one after so many others."""
-    connection = client.store.client
-    execute, left = connection.execute_command, after
+    ways, left = ((client.store.client, "execute_command"), (client.store.direct, "run")), after
 
-    def cut(*args: Any, **options: Any) -> Any:
-        nonlocal left
-        reply = execute(*args, **options)
-        left -= 1
-        if left < 0:
-            raise error
-        return reply
+    def cutting(execute: Callable[..., T]) -> Callable[..., T]:
+        def cut(*args: Any, **options: Any) -> T:
+            nonlocal left
+            reply = execute(*args, **options)
+            left -= 1
+            if left < 0:
+                raise error
+            return reply
 
-    connection.execute_command = cut
+        return cut
+
+    for way, name in ways:
+        setattr(way, name, cutting(getattr(way, name)))
     try:
         yield
     finally:
-        del connection.execute_command
+        for way, name in ways:
+            delattr(way, name)
 
 
 def everywhere(client: Resque, prepare: Callable[[], T], act: Callable[[T], object], check: Callable[[T], None]) -> int:

@@ -26,10 +26,10 @@ class Proxy:
         """Where Redis is for those who go through here."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def drop_reply_to(self, mark: bytes, times: int = 1) -> None:
-        """Let the next commands that hold these bytes be done, and their replies never arrive."""
+    def drop_reply_to(self, *marks: bytes) -> None:
+        """Let the next command that holds the first of these be done, and its reply never arrive; then the next."""
         with self._lock:
-            self._marks = [mark] * times
+            self._marks = [*marks]
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()

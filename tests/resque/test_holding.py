@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -83,7 +83,7 @@ def perform(holding: Holding, *, fails: bool = False) -> Job:
 class Told(list[int]):
     """The jobs whose outcomes were published."""
 
-    def __call__(self, some: list[Ended]) -> None:
+    def __call__(self, some: Sequence[Ended]) -> None:
         self.extend(numbers([one.job.raw for one in some]))
 
 
@@ -108,7 +108,7 @@ def test_a_jobs_way(holding: Holding, redis: Redis) -> None:
     assert (record.begun, record.ended, record.deadline, held(redis), told) == (False, 1, 0, [1], [])
     assert holding.uncommitted_for > 0
 
-    def publish(some: list[Ended]) -> None:
+    def publish(some: Sequence[Ended]) -> None:
         assert held(redis) == []
         told(some)
 
@@ -290,13 +290,13 @@ def behind(server: RedisServer) -> Iterator[tuple[Proxy, Resque]]:
     """A client behind a proxy, of a Redis that knows the scripts."""
     with Proxy(server.port) as proxy:
         client = Resque(proxy.url, registry=Registry())
-        for script in ("take", "finish", "give_back", "keep_begun"):
+        for script in ("take", "finish", "finish_and_take", "give_back", "keep_begun"):
             client.store.client.script_load(getattr(client.store, f"_{script}").script)
         yield proxy, client
 
 
 def drop_reply(proxy: Proxy, store: Store, script: str, times: int = 1) -> None:
-    proxy.drop_reply_to(getattr(store, f"_{script}").sha.encode(), times)
+    proxy.drop_reply_to(*[getattr(store, f"_{script}").sha.encode()] * times)
 
 
 @pytest.mark.parametrize("again", ["take", "recover"])

@@ -9,6 +9,7 @@ import pytest
 from clues import resque
 from clues.errors import QueueNameError
 from clues.resque import Paused, Resque
+from clues.resque.store import Wanted
 
 Redis: TypeAlias = Any  # redis-py's types allow for clients that decode, at every answer
 
@@ -56,10 +57,10 @@ def test_a_paused_queue_gives_no_job(client: Resque) -> None:
     client.push("a", {"class": "A", "args": []})
     client.push("b", {"class": "B", "args": []})
     client.pause("a")
-    assert client.store.take("host:1:a,b", ["a", "b"], "2026-11-20T15:09:37Z").queue == "b"
-    assert client.store.take("host:2:a,b", ["a", "b"], "2026-11-20T15:09:37Z").queue is None
+    assert client.store.take("host:1:a,b", Wanted(["a", "b"], "2026-11-20T15:09:37Z")).queue == "b"
+    assert client.store.take("host:2:a,b", Wanted(["a", "b"], "2026-11-20T15:09:37Z")).queue is None
     client.resume("a")
-    assert client.store.take("host:2:a,b", ["a", "b"], "2026-11-20T15:09:37Z").queue == "a"
+    assert client.store.take("host:2:a,b", Wanted(["a", "b"], "2026-11-20T15:09:37Z")).queue == "a"
 
 
 def test_names_that_no_queue_has(client: Resque, redis: Redis) -> None:

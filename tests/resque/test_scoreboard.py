@@ -247,10 +247,10 @@ def test_a_writer_that_dies_after_any_step(monkeypatch: pytest.MonkeyPatch) -> N
 
         return looking
 
-    for name in ("_put", "_put_time"):
+    for name in ("_put", "_put_time", "_put_beginning"):
         monkeypatch.setattr(Record, name, looked_at(getattr(Record, name)))
     chance, record, number = random.Random(1), Record(memory), 0
-    for _ in range(10):
+    for _ in range(15):
         number = live(record, chance, number)
     assert looks > 200
 

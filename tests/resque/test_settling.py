@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from clues.resque.outcome import Ended
 from clues.resque.registry import Registry
 from clues.resque.scoreboard import Outcome, Reason, Record, lone_record
 from clues.resque.settling import Fate, Settler
+from clues.resque.store import Wanted
 from clues.testing import RecordingPublisher, capture_events
 from tests.resque.cutting import Death, cut_off, everywhere
 
@@ -89,7 +90,7 @@ def end_next(holding: Holding, *, fails: bool = False) -> None:
     assert holding.end(Ended(job, outcome))
 
 
-def die_publishing(_: list[Ended]) -> None:
+def die_publishing(_: Sequence[Ended]) -> None:
     raise Death
 
 
@@ -187,7 +188,7 @@ def test_it_died_taking(client: Resque, redis: Redis, size: int, taken: bool) ->
         record = lone_record()
         record.taking()
         if taken:
-            client.store.take(ID, ["q"], "2026-11-20T15:11:39Z", size)
+            client.store.take(ID, Wanted(["q"], "2026-11-20T15:11:39Z", size))
         return record
 
     def check(record: Record) -> None:

@@ -704,7 +704,7 @@ def test_a_lost_reply_to_taking(redis_server: RedisServer, redis: Redis) -> None
         job(client, done.append)
         work_off(client)  # the scripts are known from here on
         client.enqueue_many([("job", number) for number in range(5)])
-        proxy.drop_reply_to(sha(client, "take"), times=3)
+        proxy.drop_reply_to(*[sha(client, "take")] * 3)
         with capture_events(adopt_unstamped=True) as recorder:
             work_off(client)
         assert proxy.dropped == 3
@@ -714,9 +714,10 @@ def test_a_lost_reply_to_taking(redis_server: RedisServer, redis: Redis) -> None
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["finishes", "fails"])
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_lost_reply_to_ending(redis_server: RedisServer, redis: Redis, fails: bool, times: int) -> None:
-    """Counted once, told once, to other failure backends too."""
+@pytest.mark.parametrize("finishes", [0, 1, 2])
+def test_a_lost_reply_to_ending(redis_server: RedisServer, redis: Redis, fails: bool, finishes: int) -> None:
+    """Counted once, told once, to other failure backends too; what was taken in the same step is not lost."""
+    lost = ["finish_and_take", *["finish"] * finishes]
     told: list[Any] = []
     backend = type("Backend", (), {"save": staticmethod(told.append)})()
     with Proxy(redis_server.port) as proxy:
@@ -724,16 +725,19 @@ def test_a_lost_reply_to_ending(redis_server: RedisServer, redis: Redis, fails: 
         job(client, lambda: int("x" if fails else "1"))
         client.enqueue("job")
         work_off(client)
+        client.store.client.script_load(client.store._finish.script)
         told.clear()
-        proxy.drop_reply_to(sha(client, "finish"), times=times)
+        proxy.drop_reply_to(*(sha(client, script) for script in lost))
         with capture_events(adopt_unstamped=True) as recorder:
-            client.enqueue("job")
+            for _ in range(2):
+                client.enqueue("job")
             work_off(client)
-        assert proxy.dropped == times
-    assert recorder.types[3:] == ["failed" if fails else "perform_finished"]
-    assert redis.get("resque:stat:processed") == b"2"
-    assert redis.llen("resque:failed") == 2 * fails
-    assert len(told) == fails
+        assert proxy.dropped == len(lost)
+    story = ["dequeued", "perform_started", "failed" if fails else "perform_finished"]
+    assert recorder.types == ["enqueued"] * 2 + story * 2
+    assert redis.get("resque:stat:processed") == b"3"
+    assert redis.llen("resque:failed") == 3 * fails
+    assert len(told) == 2 * fails
 
 
 def test_pruned_while_the_reply_was_lost(redis_server: RedisServer, redis: Redis) -> None:
@@ -743,7 +747,7 @@ def test_pruned_while_the_reply_was_lost(redis_server: RedisServer, redis: Redis
         worker = Worker(client, "q", interval=0)
         job(client, lambda: redis.delete(f"resque:worker:{worker.id}"))
         client.enqueue("job")
-        client.store._finish.registered_client.script_load(client.store._finish.script)
+        client.store.client.script_load(client.store._finish_and_take.script)
         proxy.drop_reply_to(sha(client, "finish"))
         with capture_events(adopt_unstamped=True) as recorder:
             worker.work()

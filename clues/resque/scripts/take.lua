@@ -7,7 +7,9 @@
 -- gives {"taken", position of the queue from 0, lease ...} | {"held", lease ...} | {"paused"} | {} | the first error
 --
 -- A worker that holds a lease gets it again: its reply was lost, or its client sent the command twice.
-redis.call('DEL', KEYS[3]) -- whoever takes again has told how its last jobs ended
+if not ARGV.untold then
+  redis.call('DEL', KEYS[3]) -- whoever takes again has told how its last jobs ended
+end
 local held = redis.call('GET', KEYS[1])
 if not held then
   held = redis.call('LPOP', KEYS[2]) -- somebody who knows of no batches has removed the lease alone

@@ -1,0 +1,130 @@
+"""Commands straight over a connection, for the steps that every job takes.
+
+What redis-py does around a command (looking up its pool, retries, callbacks, its own telemetry) costs more CPU than the
+command itself. Here a connection is kept, used by one thread at a time, and the command's bytes go over it as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from clues.resque.connect import own_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_QUIET = 1.0  # seconds from which on a connection is looked at before it is used: its server may have closed it
+
+
+class Direct:
+    """Runs commands over connections of its own, with a client's settings. Any number of threads may call it.
+
+    As many connections are made as threads call it at once. A command whose connection is lost is not repeated: it
+    may have been done. A forked child makes its own connections.
+
+    Args:
+        client: the client whose settings to connect with.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._free: deque[tuple[Any, float]] = deque()
+        self._pid = os.getpid()
+
+    def run(self, *commands: Sequence[Any]) -> list[Any]:
+        """Send commands at once, and give their replies.
+
+        Args:
+            commands: each one's words: bytes, strings or numbers.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses one of them; the others were done.
+        """
+        connection = self._connection()
+        try:
+            connection.send_packed_command(_packed(connection, commands))
+            replies = [_reply(connection) for _ in commands]
+        except BaseException:
+            connection.disconnect()  # what is left to be read on it belongs to this call
+            raise
+        self._free.append((connection, time.monotonic()))
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError):
+                raise reply
+        return replies
+
+    def close(self) -> None:
+        """Close the connections that nobody uses just now; the next command makes another."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._free.pop()[0].disconnect()
+
+    def _connection(self) -> Any:
+        if self._pid != os.getpid():  # the parent still uses them
+            self._pid = os.getpid()
+            self._free = deque()
+        with contextlib.suppress(IndexError):
+            while True:
+                connection, used = self._free.pop()
+                if time.monotonic() - used < _QUIET or not _is_gone(connection):
+                    return connection
+                connection.disconnect()
+        connection = own_connection(self._client)
+        connection.connect()  # not left to the first command, which would ask no Sentinel where to
+        return connection
+
+
+class Script:
+    """A script in Redis, run by its digest.
+
+    Args:
+        script: its source; bytes, as a client's own encoding, which may be any, must not change them.
+
+    Attributes:
+        script: its source.
+        sha: its digest.
+    """
+
+    def __init__(self, script: bytes) -> None:
+        self.script = script
+        self.sha = hashlib.sha1(script, usedforsecurity=False).hexdigest()
+
+    def run(self, direct: Direct, keys: Sequence[bytes], args: Sequence[Any]) -> Any:
+        """Run it, once more with its text where Redis doesn't know it.
+
+        Raises:
+            RedisError: Redis can't be reached, or the script fails.
+        """
+        rest = (len(keys), *keys, *args)
+        try:
+            return direct.run(("EVALSHA", self.sha, *rest))[0]
+        except redis.exceptions.NoScriptError:
+            return direct.run(("EVAL", self.script, *rest))[0]
+
+
+def _packed(connection: Any, commands: Sequence[Sequence[Any]]) -> list[bytes]:
+    if len(commands) == 1:
+        return connection.pack_command(*commands[0])  # type: ignore[no-any-return]
+    return connection.pack_commands(commands)  # type: ignore[no-any-return]
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+def _is_gone(connection: Any) -> bool:
+    """Whether its server has closed it, or has said what nobody asked for."""
+    try:
+        return bool(connection.can_read(0))
+    except (redis.ConnectionError, redis.TimeoutError, OSError):
+        return True
