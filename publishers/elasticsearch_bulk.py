@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from clues.publishers.delivery import Refusal, Sent
 from clues.publishers.elasticsearch_client import Answer, Client, shortened
@@ -39,8 +38,11 @@ def destination_name(place: str, target: Target) -> str:
     return f"elasticsearch:{place}/{target.name}{'-*' if target.dated else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+# Of the answer, what is looked at: else it is as large as the request, and dearer to read than that was to write.
+_BULK = "/_bulk?filter_path=errors,error,status,items.*.status,items.*.error"
+
+
+class _Entry(NamedTuple):
     line: bytes
     body: bytes
 
@@ -93,9 +95,8 @@ class ElasticsearchDestination:
         return entries, refused
 
     def _deliver(self, entries: Sequence[_Entry]) -> Sent:
-        answer = self._client.ask(
-            "POST", "/_bulk", b"".join(entry.body for entry in entries), kind="application/x-ndjson"
-        )
+        body = b"".join([entry.body for entry in entries])
+        answer = self._client.ask("POST", _BULK, body, kind="application/x-ndjson")
         if answer.status == _TOO_LARGE:
             return self._deliver_halves(entries)
         if answer.status in _BUSY or answer.status >= _SERVER_ERROR:
@@ -103,7 +104,8 @@ class ElasticsearchDestination:
             return Sent([entry.line for entry in entries], (), problem, answer.retry_after)
         if answer.status >= 300:  # noqa: PLR2004 - neither success nor anything that passes
             raise ElasticsearchError(_why(answer))
-        return _sorted_out(entries, _items(answer, len(entries)))
+        items = _items(answer, len(entries))
+        return Sent([], []) if answer.body.get("errors") is False else _sorted_out(entries, items)
 
     def _deliver_halves(self, entries: Sequence[_Entry]) -> Sent:
         if len(entries) == 1:

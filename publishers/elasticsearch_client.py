@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,6 +52,14 @@ class Answer:
             return None
 
 
+def _zipped(body: bytes | None, headers: dict[str, str]) -> bytes | None:
+    """A body compressed, and said so: quickly, for the clients' own way takes four times as long for a third less."""
+    if not body:
+        return body
+    headers["content-encoding"] = "gzip"
+    return gzip.compress(body, 1, mtime=0)
+
+
 class Client(Protocol):
     """A connection to a cluster.
 
@@ -71,13 +80,28 @@ class Client(Protocol):
         """Let go of connections."""
 
 
+class AsIs:
+    """Elastic's client's serializer for bulk requests: theirs ends each with a newline, be it compressed or not."""
+
+    mimetype = "application/x-ndjson"
+
+    def dumps(self, data: bytes) -> bytes:
+        """Nothing to do."""
+        return data
+
+    def loads(self, data: bytes) -> bytes:
+        """Nothing to do, either."""
+        return data
+
+
 class ElasticsearchClient:
     """Elastic's client, of version 8 or 9."""
 
-    def __init__(self, client: Any, place: str, timeout: float) -> None:
+    def __init__(self, client: Any, place: str, timeout: float, *, zips: bool = False) -> None:
         self.place = place
         self._client = client
         self._timeout = timeout
+        self._zips = zips
 
     def ask(self, method: str, path: str, body: bytes | None = None, *, kind: str = "application/json") -> Answer:
         """Make one request."""
@@ -88,6 +112,9 @@ class ElasticsearchClient:
         headers = {**getattr(self._client, "_headers", {}), "accept": "application/json"}
         if body is not None:
             headers["content-type"] = kind
+        if self._zips:
+            headers["accept-encoding"] = "gzip"
+            body = _zipped(body, headers)
         try:
             meta, found = self._client.transport.perform_request(
                 method,
@@ -111,20 +138,25 @@ class ElasticsearchClient:
 class OpenSearchClient:
     """OpenSearch's client."""
 
-    def __init__(self, client: Any, place: str, timeout: float) -> None:
+    def __init__(self, client: Any, place: str, timeout: float, *, zips: bool = False) -> None:
         self.place = place
         self._client = client
         self._timeout = timeout
+        self._zips = zips
 
     def ask(self, method: str, path: str, body: bytes | None = None, *, kind: str = "application/json") -> Answer:
         """Make one request."""
         from opensearchpy.exceptions import OpenSearchException, TransportError  # noqa: PLC0415 - an extra
 
+        headers = {"accept": "application/json", "content-type": kind}
+        if self._zips:
+            headers["accept-encoding"] = "gzip"
+            body = _zipped(body, headers)
         try:
             found = self._client.transport.perform_request(
                 method,
                 path,
-                headers={"accept": "application/json", "content-type": kind},
+                headers=headers,
                 params={"request_timeout": self._timeout},
                 body=body,
             )

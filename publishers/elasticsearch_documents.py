@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
 
 from clues.event import Event, EventType, json_encoder
-from clues.metadata import read_attempt, read_hash, users_own
-from clues.publishers.elasticsearch_metadata import LONG, MAX_VALUE, Shaped, as_text
+from clues.metadata import SYSTEM_KEYS, read_attempt, read_hash
+from clues.publishers.elasticsearch_metadata import LONG, MAX_VALUE, Shaped, as_text, fits
+from clues.publishers.lines import event_of
 
 ECS_VERSION = "8.17.0"
 DATASET = "clues.events"
@@ -31,7 +33,7 @@ _OUTCOMES = {EventType.PERFORM_FINISHED: "success", EventType.FAILED: "failure"}
 _STAGES = {EventType.ENQUEUED: 0, EventType.DEQUEUED: 1, EventType.PERFORM_STARTED: 2}
 _END = 3
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*", re.ASCII)
-_ELSEWHERE = frozenset({"_traceparent", "_parent_event_hash", "_service_name"})  # written to fields of their own
+_USUAL = len("2026-11-20T20:59:58.123456Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ class Target:
     dated: bool = False
     namespace: str | None = None
 
-    def index(self, at: datetime) -> str:
-        """The index of an event's moment. Of the event, not of today: a replay finds the same, and so no duplicates."""
-        return f"{self.name}-{at:%Y.%m.%d}" if self.dated else self.name
+    def index(self, day: date) -> str:
+        """The index of an event's day. Of the event, not of today: a replay finds the same, and so no duplicates."""
+        return f"{self.name}-{day:%Y.%m.%d}" if self.dated else self.name
 
 
 def bulk_lines(line: bytes, target: Target, chart: Iterable[str] = ()) -> bytes:
@@ -59,12 +61,16 @@ def bulk_lines(line: bytes, target: Target, chart: Iterable[str] = ()) -> bytes:
     Raises:
         ValueError: the line is no event, or one without a time.
     """
-    event = Event.from_line(line)
-    at = _moment(event.timestamp)
-    fields = document(event, at, target, chart)
-    fields["event"]["id"] = document_id(event, line)
-    action = {"create": {"_index": target.index(at), "_id": fields["event"]["id"]}}
-    return _encode(action) + b"\n" + _encode(fields) + b"\n"
+    event = event_of(line)
+    at, name = moment(event.timestamp), document_id(event, line)
+    fields = document(event, at, name, target, chart)
+    return b"".join((_action(target.index(at.day)), _encode(name), b"}}\n", fields, b"\n"))
+
+
+@functools.lru_cache(maxsize=64)
+def _action(index: str) -> bytes:
+    """What the line before a document begins with; its id follows."""
+    return b'{"create":{"_index":' + _encode(index) + b',"_id":'
 
 
 def document_id(event: Event, line: bytes) -> str:
@@ -75,44 +81,87 @@ def document_id(event: Event, line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()[:40]
 
 
-def document(event: Event, at: datetime, target: Target, chart: Iterable[str] = ()) -> dict[str, Any]:
+def document(event: Event, at: Moment, name: str, target: Target, chart: Iterable[str] = ()) -> bytes:
     """The document, without fields that nothing is known of.
 
     Args:
         event: the event.
         at: its time.
+        name: its id.
         target: where it goes.
         chart: names of the user's metadata that are to be fields of their own: numbers and labels.
     """
     known = event.metadata
-    fields: dict[str, Any] = {
-        "@timestamp": _iso(at),
-        "message": sentence(event),
-        "ecs": {"version": ECS_VERSION},
-        "event": _event_fields(event, at),
-        "error": _error_fields(known),
-        "host": {"name": _text(known.get("_hostname"))},
-        "process": {"pid": _whole(known.get("_process"))},
-        "service": {"name": _text(known.get("_service_name", known.get("service.name")))},
-        **_trace_fields(known.get("_traceparent")),
-        "clues": _own_fields(event),
+    queue, job_class = _text(event.queue), _text(event.worker_class)
+    place = _text(known.get("_hostname")), _whole(known.get("_process"))
+    service = _text(known.get("_service_name", known.get("service.name")))
+    begin, middle = _frame(event.event_type, queue, job_class, *place, service, target.namespace)
+    fields: dict[str, Any] = {"@timestamp": at.text, "message": _sentence(event, queue, job_class)}
+    own = _own_fields(event)
+    if error := _error_fields(known):
+        fields["error"] = error
+    if traceparent := known.get("_traceparent"):
+        fields |= _trace_fields(traceparent)
+    if chart:
+        metrics, labels = _charted(known, chart)
+        if labels:
+            fields["labels"] = labels
+        if metrics:
+            own["metrics"] = metrics
+    return b"".join((
+        _encode(fields)[:-1], begin, _encode(_event_fields(event, at, name))[1:-1], middle, _encode(own)[1:], b"}",
+    ))  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1024)
+def _frame(  # noqa: PLR0913, PLR0917 - all that many events have in common, each a text, a number, or not known
+    kind: EventType,
+    queue: str | None,
+    job_class: str | None,
+    host: str | None,
+    pid: int | None,
+    service: str | None,
+    namespace: str | None,
+) -> tuple[bytes, bytes]:
+    """What is the same in the documents of many events: from after the first fields to the event's own, and on.
+
+    Encoded once, for it is most of a document.
+    """
+    fields: dict[str, Any] = {"ecs": {"version": ECS_VERSION}}
+    if namespace is not None:
+        fields["data_stream"] = {"type": "logs", "dataset": DATASET, "namespace": namespace}
+    if host:
+        fields["host"] = {"name": host}
+    if pid is not None:
+        fields["process"] = {"pid": pid}
+    if service:
+        fields["service"] = {"name": service}
+    fields["event"] = {
+        "action": kind.value,
+        "kind": "event",
+        "category": ["process"],
+        "type": _TYPES[kind],
+        "outcome": _OUTCOMES.get(kind, "unknown"),
+        "dataset": DATASET,
+        "module": "clues",
     }
-    if target.namespace is not None:
-        fields["data_stream"] = {"type": "logs", "dataset": DATASET, "namespace": target.namespace}
-    _add_charted(fields, event.metadata, chart)
-    return _filled(fields)
+    own = {name: value for name, value in (("queue", queue), ("job_class", job_class)) if value}
+    before_own = b'},"clues":{'
+    return b"," + _encode(fields)[1:-2] + b",", before_own + _encode(own)[1:-1] + b"," * bool(own)
 
 
 def sentence(event: Event) -> str:
     """What happened, for people."""
-    known = event.metadata
-    job, queue = _text(event.worker_class) or "a job", _text(event.queue) or "a queue"
-    waited = _seconds(known.get("_time_in_queue"), "after")
+    return _sentence(event, _text(event.queue), _text(event.worker_class))
+
+
+def _sentence(event: Event, queue: str | None, job_class: str | None) -> str:
+    known, job, queue = event.metadata, job_class or "a job", queue or "a queue"
     match event.event_type:
         case EventType.ENQUEUED:
             return f"{job} was enqueued on {queue}"
         case EventType.DEQUEUED:
-            return f"{job} was taken from {queue}{waited}"
+            return f"{job} was taken from {queue}{_seconds(known.get('_time_in_queue'), 'after')}"
         case EventType.PERFORM_STARTED:
             return f"{job} began"
         case EventType.PERFORM_FINISHED:
@@ -124,35 +173,30 @@ def sentence(event: Event) -> str:
             return f"{job} was removed from {queue}"
 
 
-def _event_fields(event: Event, at: datetime) -> dict[str, Any]:
-    known, kind = event.metadata, event.event_type
+def _event_fields(event: Event, at: Moment, name: str) -> dict[str, Any]:
+    known = event.metadata
+    # Times of one millisecond sort by it: the order of a job's life.
+    fields: dict[str, Any] = {"id": name, "sequence": 4 * read_attempt(known) + _STAGES.get(event.event_type, _END)}
+    if reason := _text(known.get("_reason")):
+        fields["reason"] = reason
     took = _number(known.get("_time_to_perform"))
-    fields: dict[str, Any] = {
-        "action": kind.value,
-        "kind": "event",
-        "category": ["process"],
-        "type": _TYPES[kind],
-        "outcome": _OUTCOMES.get(kind, "unknown"),
-        "dataset": DATASET,
-        "module": "clues",
-        "reason": _text(known.get("_reason")),
-        # Times of one millisecond sort by it: the order of a job's life.
-        "sequence": 4 * read_attempt(known) + _STAGES.get(kind, _END),
-    }
     if took is not None and 0 <= took < 1e9:  # noqa: PLR2004 - 30 years; more is no time, and no long of nanoseconds
         fields["duration"] = round(took * 1e9)
-        fields["start"] = _started(at, took)
+        if start := at.before(took):
+            fields["start"] = start
     return fields
 
 
 def _error_fields(known: Mapping[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if name := _text(known.get("_exception")):
+        fields["type"] = name
+    if message := _text(known.get("_message")):
+        fields["message"] = message
     trace = known.get("_backtrace")
-    lines = [str(line) for line in trace] if isinstance(trace, list) else [trace] if isinstance(trace, str) else []
-    return {
-        "type": _text(known.get("_exception")),
-        "message": _text(known.get("_message")),
-        "stack_trace": "\n".join(lines) or None,
-    }
+    if text := "\n".join(map(str, trace)) if isinstance(trace, list) else _text(trace):
+        fields["stack_trace"] = text
+    return fields
 
 
 def _trace_fields(traceparent: object) -> dict[str, Any]:
@@ -163,30 +207,31 @@ def _trace_fields(traceparent: object) -> dict[str, Any]:
 def _own_fields(event: Event) -> dict[str, Any]:
     known = event.metadata
     args = _encode(event.args)
-    shaped = Shaped()
-    own = {key: value for key, value in users_own(known).items() if key not in _ELSEWHERE}
-    metadata = shaped.mapping(own)
+    fields: dict[str, Any] = {"attempt": read_attempt(known), "args": args.decode(), "args_size": len(args)}
+    if event_hash := read_hash(known):
+        fields["event_hash"] = event_hash
+    own: dict[str, Any] = {}
+    for key, value in known.items():
+        if key not in _NOT_THE_USERS:
+            own[key] = value
+        elif key in _READ:
+            name, read = _READ[key]
+            if (found := read(value)) is not None and found != "":
+                fields[name] = found
     truncated = known.get("_truncated")
     cut = [str(part) for part in truncated] if isinstance(truncated, list) else []
-    return {
-        "event_hash": read_hash(known),
-        "queue": _text(event.queue),
-        "job_class": _text(event.worker_class),
-        "attempt": read_attempt(known),
-        "time_in_queue": _number(known.get("_time_in_queue")),
-        "time_to_perform": _number(known.get("_time_to_perform")),
-        "clock_skew": _number(known.get("_clock_skew")),
-        "parent_event_hash": _text(known.get("_parent_event_hash")),
-        "reason": _text(known.get("_reason")),
-        "reporter": _text(known.get("_reporter")),
-        "truncated": [*cut, *(["metadata"] if shaped.cut and "metadata" not in cut else [])],
-        "args": args.decode(),
-        "args_size": len(args),
-        "metadata": metadata,
-    }
+    if not fits(own):
+        shaped = Shaped()
+        own = shaped.mapping(own)
+        cut += ["metadata"] * (shaped.cut and "metadata" not in cut)
+    if own:
+        fields["metadata"] = own
+    if cut:
+        fields["truncated"] = cut
+    return fields
 
 
-def _add_charted(fields: dict[str, Any], metadata: Mapping[str, Any], chart: Iterable[str]) -> None:
+def _charted(metadata: Mapping[str, Any], chart: Iterable[str]) -> tuple[dict[str, float], dict[str, str]]:
     """Numbers to ``clues.metrics``, strings and booleans to ``labels``: so each field has one type, whatever comes."""
     metrics: dict[str, float] = {}
     labels: dict[str, str] = {}
@@ -199,8 +244,7 @@ def _add_charted(fields: dict[str, Any], metadata: Mapping[str, Any], chart: Ite
             labels[name] = value[:MAX_VALUE]
         elif (number := _number(value)) is not None:
             metrics[name] = number
-    fields["labels"] = labels
-    fields["clues"]["metrics"] = metrics
+    return metrics, labels
 
 
 def _looked_up(metadata: Mapping[str, Any], key: str) -> object:
@@ -219,21 +263,54 @@ def _encode(value: object) -> bytes:
         return as_text(value).encode()
 
 
-def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that have a value, two levels down; metadata below stays as it is."""
-    found: dict[str, Any] = {}
-    for name, value in fields.items():
-        kept = {key: part for key, part in value.items() if _is_there(part)} if isinstance(value, dict) else value
-        if _is_there(kept):
-            found[name] = kept
-    return found
+class Moment(NamedTuple):
+    """An event's time.
+
+    Attributes:
+        text: as documents have it, in UTC.
+        second: the time to the second.
+        micro: the microseconds beyond.
+    """
+
+    text: str
+    second: datetime
+    micro: int
+
+    @property
+    def day(self) -> date:
+        """The day in UTC."""
+        return self.second
+
+    def before(self, seconds: float) -> str | None:
+        """The time so many seconds before; None where that is before all times."""
+        try:
+            return _iso(self.second + timedelta(microseconds=self.micro) - timedelta(seconds=seconds))
+        except OverflowError:
+            return None
 
 
-def _is_there(value: object) -> bool:
-    return value is not None and value not in ({}, [], "")
+def moment(text: str) -> Moment:
+    """An event's time from its timestamp.
+
+    Raises:
+        ValueError: it is none.
+    """
+    micro = text[20:26]
+    if len(text) == _USUAL and text[26] == "Z" and micro.isdecimal() and micro.isascii():
+        spelled, second = _second(text[:20])
+        return Moment(f"{spelled}{micro}Z", second, int(micro))
+    at = _parsed(text)
+    return Moment(_iso(at), at.replace(microsecond=0), at.microsecond)
 
 
-def _moment(text: str) -> datetime:
+@functools.lru_cache(maxsize=64)
+def _second(begin: str) -> tuple[str, datetime]:
+    """The second that a timestamp begins with, as it is to be spelled; many events are of one."""
+    at = _parsed(f"{begin}000000Z")  # with what the timestamp ends with, so that none is read that is none
+    return _iso(at)[:20], at
+
+
+def _parsed(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
@@ -244,13 +321,6 @@ def _moment(text: str) -> datetime:
 
 def _iso(at: datetime) -> str:
     return f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
-def _started(at: datetime, took: float) -> str | None:
-    try:
-        return _iso(at - timedelta(seconds=took))
-    except OverflowError:
-        return None
 
 
 def _text(value: object) -> str | None:
@@ -273,3 +343,15 @@ def _number(value: object) -> float | None:
 def _seconds(value: object, word: str) -> str:
     found = _number(value)
     return "" if found is None else f" {word} {found:.3g} s"
+
+
+# Written to fields of their own, here as they are read, and elsewhere.
+_READ: dict[str, tuple[str, Callable[[object], object]]] = {
+    "_time_in_queue": ("time_in_queue", _number),
+    "_time_to_perform": ("time_to_perform", _number),
+    "_clock_skew": ("clock_skew", _number),
+    "_parent_event_hash": ("parent_event_hash", _text),
+    "_reason": ("reason", _text),
+    "_reporter": ("reporter", _text),
+}
+_NOT_THE_USERS = SYSTEM_KEYS | {"_traceparent", "_parent_event_hash", "_service_name"}

@@ -14,6 +14,23 @@ MAX_VALUE = 5_000
 LONG = 2**63
 
 
+def fits(found: Mapping[str, Any]) -> bool:
+    """Whether metadata has that shape as it is; what is nested is left to `Shaped`."""
+    for key, value in found.items():
+        if len(key) > MAX_KEY or "\0" in key:
+            return False
+        kind = type(value)
+        if kind is str:
+            if len(value) > MAX_VALUE:
+                return False
+        elif kind is int or kind is float:
+            if not -LONG <= value < LONG:
+                return False
+        elif kind is not bool and value is not None:
+            return False
+    return True
+
+
 class Shaped:
     """Metadata in a shape that a flattened field takes, whatever it was; `cut` says whether anything was lost."""
 

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, unquote
 
 from clues.errors import ConfigError
 from clues.publishers.delivery import needs
-from clues.publishers.elasticsearch_client import Client, ElasticsearchClient, OpenSearchClient
+from clues.publishers.elasticsearch_client import AsIs, Client, ElasticsearchClient, OpenSearchClient
 
 ELASTICSEARCH, OPENSEARCH = "elasticsearch", "opensearch"
 TIMEOUT = 10.0
@@ -98,8 +98,9 @@ class Server:
     def connect(self) -> Client:
         """Make the client. Not before a fork."""
         if self.kind == OPENSEARCH:
-            return OpenSearchClient(self.client or self._opensearch(), self.place, self.timeout)
-        return ElasticsearchClient(self.client or self._elasticsearch(), self.place, self.timeout)
+            return OpenSearchClient(self.client or self._opensearch(), self.place, self.timeout, zips=not self.client)
+        client = self.client or self._elasticsearch()
+        return ElasticsearchClient(client, self.place, self.timeout, zips=not self.client)
 
     def _elasticsearch(self) -> Any:
         import elasticsearch  # noqa: PLC0415 - an extra, imported by the process that ships
@@ -108,7 +109,8 @@ class Server:
         if options.get("verify_certs") is False:
             options["ssl_show_warn"] = False
         hosts = [*map(_plain, self.hosts)] or None
-        return elasticsearch.Elasticsearch(hosts, http_compress=True, max_retries=0, **options)
+        serializer: Any = AsIs()
+        return elasticsearch.Elasticsearch(hosts, max_retries=0, serializers={AsIs.mimetype: serializer}, **options)
 
     def _opensearch(self) -> Any:
         import opensearchpy  # noqa: PLC0415 - the same
@@ -120,7 +122,7 @@ class Server:
             options["headers"] = {"authorization": f"ApiKey {options.pop('api_key')}"}
         if options.get("verify_certs") is False:
             options["ssl_show_warn"] = False
-        return opensearchpy.OpenSearch([*map(_plain, self.hosts)], http_compress=True, max_retries=0, **options)
+        return opensearchpy.OpenSearch([*map(_plain, self.hosts)], max_retries=0, **options)
 
 
 def _kind_of(client: object, options: Mapping[str, Any]) -> str:

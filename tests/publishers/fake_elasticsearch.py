@@ -51,7 +51,7 @@ class FakeElasticsearch:
         self.requests.append(f"{method} {path}")
         if self.authorization is not None and headers.get("authorization") != self.authorization:
             return 401, {"error": {"type": "security_exception", "reason": "missing authentication"}, "status": 401}, {}
-        if path == "/_bulk":
+        if path.startswith("/_bulk?filter_path="):
             return self._bulk(headers, body)
         if body and headers.get("content-type") != "application/json":
             return 406, {"error": f"Content-Type header [{headers.get('content-type')}] is not supported"}, {}
