@@ -107,7 +107,7 @@ class Attempt:
 def metadata_in(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """An item's metadata, if it has any."""
     found = item.get(METADATA)
-    return found if type(found) is dict or isinstance(found, Mapping) else None
+    return found if type(found) is dict or (found is not None and isinstance(found, Mapping)) else None
 
 
 def recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:

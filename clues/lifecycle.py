@@ -30,6 +30,8 @@ from clues.plugs import Item, name_of
 from clues.runtime import JobContext
 from clues.stamping import stamped
 
+_AT_ONCE = 100  # events that are published together: some ten kilobytes
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -62,6 +64,12 @@ class Lifecycle:
         """Publish as these settings say."""
         self.settings = settings
 
+    @property
+    def preprocesses(self) -> bool:
+        """Whether `stamp` does more to an item than to write its ``clues_metadata``."""
+        config = self.settings.config
+        return config is not None and (bool(config.item_preprocessors) or config.propagator is not None)
+
     @_hook
     def stamp(self, config: Config, queue: str, item: Item, *, preprocess: bool = True) -> Attempt:
         """Write the metadata into an item that is about to be pushed, and run the item preprocessors.
@@ -79,11 +87,14 @@ class Lifecycle:
         return stamped(config, queue, item, preprocess=preprocess)
 
     @_hook
-    def enqueued(self, config: Config, attempt: Attempt | None) -> None:
-        """The push has succeeded."""
-        if attempt is not None:
-            at = config.clock() if attempt.enqueued_time is None else attempt.enqueued_time
-            self._publish(config, event_of(config, attempt, EventType.ENQUEUED, at))
+    def enqueued(self, config: Config, *attempts: Attempt | None) -> None:
+        """The push has succeeded, of one job or of several."""
+        events = []
+        for attempt in attempts:
+            if attempt is not None:
+                at = config.clock() if attempt.enqueued_time is None else attempt.enqueued_time
+                events.append(event_of(config, attempt, EventType.ENQUEUED, at))
+        self._publish_many(config, events)
 
     @_hook
     def dequeued(self, config: Config, queue: str, item: Mapping[str, Any], *, hold: bool = False) -> Attempt | None:
@@ -188,11 +199,7 @@ class Lifecycle:
     @_hook
     def publish(self, config: Config, *events: Event | None) -> None:
         """Publish what `outcome` gave, once or several times."""
-        told = [event for event in events if event is not None]
-        if len(told) == 1:
-            self._publish(config, told[0])
-        elif told:
-            self._publish_many(config, told)
+        self._publish_many(config, [event for event in events if event is not None])
 
     @_hook
     def retell(self, config: Config, line: bytes) -> None:
@@ -244,12 +251,14 @@ class Lifecycle:
         self._give(config, config.publisher.publish, event, "the event is lost to it, the job goes on")
 
     def _publish_many(self, config: Config, events: list[Event]) -> None:
-        publish_many = getattr(config.publisher, "publish_many", None)
-        if publish_many is not None:
-            self._give(config, publish_many, events, "the events are lost to it, the jobs go on")
+        publish_many = getattr(config.publisher, "publish_many", None) if len(events) > 1 else None
+        if publish_many is None:
+            for event in events:
+                self._publish(config, event)
             return
-        for event in events:
-            self._publish(config, event)
+        for start in range(0, len(events), _AT_ONCE):
+            some = events[start : start + _AT_ONCE]
+            self._give(config, publish_many, some, "the events are lost to it, the jobs go on")
 
     @staticmethod
     def _give(config: Config, publish: Callable[[T], object], told: T, consequence: str) -> None:

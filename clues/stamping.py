@@ -25,11 +25,15 @@ def stamped(config: Config, queue: str, item: Item, *, preprocess: bool) -> Atte
     """
     before = metadata_in(item) or {}
     own = _system_keys(config, before, config.clock())
-    item[METADATA] = own | users_own(before)
-    if preprocess:
-        _preprocess(config, queue, item)
-    item[METADATA] = own | _plain_metadata(config, item.get(METADATA), before, own)
-    return Attempt(config, queue, item, item[METADATA])
+    preprocess = preprocess and (bool(config.item_preprocessors) or config.propagator is not None)
+    if not before and not preprocess:
+        item[METADATA] = own
+    else:
+        item[METADATA] = own | users_own(before)
+        if preprocess:
+            _preprocess(config, queue, item)
+        item[METADATA] = own | _plain_metadata(config, item.get(METADATA), before, own)
+    return Attempt(config, queue, item, item[METADATA], own["_event_hash"])
 
 
 def _system_keys(config: Config, known: Mapping[str, Any], now: float) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -19,13 +20,16 @@ from clues.forklock import ForkLock
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _MODE = 0o640
 
+_FLOOD = 0.001
+_LOOKS = 16  # in that time, in seconds; later writes in it don't look whether the file is still the one at the path
+
 
 class LogPublisher:
     """Appends each event as one line: one write to a file opened for appending, so processes share it safely.
 
     The file is reopened when it was renamed or removed (logrotate, by rename or copytruncate, needs no signal) and
-    after a fork. A write that fails raises, which the seam counts; the job never hears of it. Local file systems
-    only: appending over NFS is not atomic.
+    after a fork. That is looked for at each write, in a flood of them some times in a millisecond. A write that fails
+    raises, which the seam counts; the job never hears of it. Local file systems only: appending over NFS is not atomic.
     """
 
     def __init__(self, target: str | os.PathLike[str] | logging.Logger, *, level: int = logging.INFO) -> None:
@@ -106,6 +110,8 @@ class _File:
         self._using = ForkLock()
         self._fd = -1
         self._doubtful = False
+        self._looking_until = 0.0
+        self._looks = 0
         try:
             self._open()
         except OSError as error:
@@ -151,6 +157,14 @@ class _File:
         """Whether what we hold open is still the file at the path, and this still the process that opened it."""
         if self._fd < 0 or self._pid != os.getpid():
             return False
+        # Looking costs more than writing, so in a flood of events not every write does.
+        now = time.monotonic()
+        if now > self._looking_until:
+            self._looking_until, self._looks = now + _FLOOD, 0
+        self._looks += 1
+        return self._looks > _LOOKS or self._looks_current()
+
+    def _looks_current(self) -> bool:
         try:
             found = os.stat(self._path)  # noqa: PTH116 - on every event's way, and a Path costs as much again
         except OSError:

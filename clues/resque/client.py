@@ -191,8 +191,7 @@ class Resque:
                 self.store.push(queue, *raws)
         else:
             self.store.push_many(items)
-        for call in calls:
-            self.lifecycle.enqueued(call.attempt)
+        self.lifecycle.enqueued(*[call.attempt for call in calls])
 
     # dequeueing
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from clues.attempt import METADATA, Attempt
 from clues.errors import ConfigError, EncodeError, NoClassError, NoQueueError, NoRunningJobError, UnknownJobError
+from clues.event import json_encoder
 from clues.lifecycle import Lifecycle
 from clues.metadata import users_own
 from clues.plain import plain
@@ -139,6 +140,9 @@ def stamped(lifecycle: Lifecycle, queue: str, item: dict[str, Any]) -> tuple[byt
     raw = encode(item)
     if item.get("args") is None:
         item["args"] = []
+    elif METADATA not in item and not lifecycle.preprocesses:
+        attempt = lifecycle.stamp(queue, item)
+        return (raw, None) if attempt is None else (spliced(raw, item[METADATA]), attempt)
     attempt = lifecycle.stamp(queue, item)
     if attempt is None and METADATA not in item:
         return raw, None
@@ -147,6 +151,15 @@ def stamped(lifecycle: Lifecycle, queue: str, item: dict[str, Any]) -> tuple[byt
     except EncodeError:
         left = plain(item.get(METADATA))
         return join(members(raw) | {METADATA: encode(left if isinstance(left, dict) else {})}), attempt
+
+
+def spliced(raw: bytes, metadata: dict[str, Any]) -> bytes:
+    """An item's bytes with its metadata, where that is all that was added."""
+    try:
+        told = json_encoder()(metadata)  # the bytes of what clues itself has written are nobody's to match
+    except (TypeError, ValueError):
+        told = encode(plain(metadata))
+    return b'%s,"clues_metadata":%s}' % (raw[:-1], told)
 
 
 def checked_call(given: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from clues.event import Event
 from clues.faults import Faults
@@ -16,8 +16,7 @@ from clues.resque.store import Ending, Taken, Wanted
 _faults = Faults()
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A job, how it ended, and the event that tells of it, if there is one."""
 
     job: Job

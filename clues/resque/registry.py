@@ -41,7 +41,7 @@ class JobDefinition:
     def timeout(self) -> float | None:
         """Seconds that the job may take; None for as long as it likes."""
         found = self.own_timeout if self.own_timeout is not None else getattr(self.target, "timeout", None)
-        return float(found) if isinstance(found, int | float) and found > 0 else None
+        return float(found) if found is not None and isinstance(found, int | float) and found > 0 else None
 
     @property
     def requeue_on_shutdown(self) -> bool:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from clues.metadata import Failure
 
@@ -51,8 +51,7 @@ class Reason(IntEnum):
     KILLED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a job ended.
 
     Attributes:

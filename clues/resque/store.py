@@ -210,10 +210,8 @@ class Store:
 
     def push(self, queue: str, *items: bytes) -> int:
         """Append items to a queue and make the queue known, in one round trip; gives the queue's length."""
-        pipe = self.client.pipeline(transaction=False)
-        pipe.sadd(self.keys.queues, _bytes(queue))
-        pipe.rpush(_bytes(self.keys.queue(queue)), *items)
-        return int(pipe.execute()[1])
+        key = _bytes(self.keys.queue(queue))
+        return int(self.direct.run(("SADD", self.keys.queues, _bytes(queue)), ("RPUSH", key, *items))[1])
 
     def push_many(self, items: Mapping[str, Sequence[bytes]]) -> None:
         """Append items to several queues in one round trip, to all or, when the connection is lost, to none."""

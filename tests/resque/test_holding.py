@@ -280,6 +280,83 @@ def test_a_full_journal(holding: Holding, redis: Redis) -> None:
     assert told == [0, 1]
 
 
+# committing and taking in one step
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_committing_and_taking(holding: Holding, redis: Redis, size: int) -> None:
+    """The ends are committed and told, and the next jobs held; of those nothing has begun."""
+    push(redis, *range(5))
+    holding.take(["q"], size)
+    for number in range(size):
+        perform(holding, fails=number == 0)
+    told = Told()
+    assert holding.commit_and_take(told, ["q", "r"], size) is True
+    assert told == list(range(size))
+    assert held(redis) == list(range(size, min(2 * size, 5)))
+    assert (holding.record.state, holding.record.ended, holding.record.begun) == (State.HOLDING, 0, False)
+    assert (holding.record.processed, holding.record.failed) == (size, 1)
+    assert redis.mget("resque:stat:processed", "resque:stat:failed") == [b"%d" % size, b"1"]
+    assert redis.exists(ENDED)  # whoever finds us dead before we have told can tell
+    perform(holding)
+    assert holding.commit(told)
+    assert told == list(range(size + 1))
+
+
+def test_committing_with_nothing_to_take(holding: Holding, redis: Redis) -> None:
+    """Empty queues, or a pause, keep no end from being committed."""
+    push(redis, 0)
+    holding.take(["q"])
+    perform(holding)
+    told = Told()
+    assert holding.commit_and_take(told, ["q"]) is False
+    assert (told, holding.record.settled, held(redis)) == ([0], True, [])
+    push(redis, 1, 2)
+    holding.take(["q"])
+    perform(holding)
+    redis.set("resque:pause-all-workers", "true")
+    assert holding.commit_and_take(told, ["q"]) is None
+    assert (told, holding.record.settled, queued(redis)) == ([0, 1], True, [2])
+
+
+def test_committing_and_taking_in_two_steps(holding: Holding, redis: Redis) -> None:
+    """Where there is nothing to commit, or more is held, nothing is done."""
+    assert holding.commit_and_take(Told(), ["q"]) is False
+    push(redis, 0, 1, 2)
+    holding.take(["q"], 2)
+    perform(holding)
+    assert holding.commit_and_take(Told(), ["q"]) is False
+    assert (holding.record.ended, holding.waiting, queued(redis)) == (1, 1, [2])
+
+
+def test_committing_and_taking_what_somebody_else_has_ended(holding: Holding, redis: Redis) -> None:
+    """Nothing is decided, nor taken; `commit` says so."""
+    push(redis, 0, 1)
+    holding.take(["q"])
+    perform(holding)
+    redis.delete(LEASE)
+    told = Told()
+    assert holding.commit_and_take(told, ["q"]) is False
+    assert holding.commit(told) is False
+    assert (told, queued(redis), redis.exists("resque:stat:processed")) == ([], [1], 0)
+    assert holding.take(["q"]) is True
+
+
+def test_the_failure_list_is_no_list(holding: Holding, redis: Redis) -> None:
+    """Nothing is done by the step, neither half."""
+    push(redis, 0, 1)
+    holding.take(["q"])
+    perform(holding, fails=True)
+    redis.set("resque:failed", "x")
+    with pytest.raises(redis_py.ResponseError, match="WRONGTYPE"):
+        holding.commit_and_take(Told(), ["q"])
+    assert (held(redis), queued(redis)) == ([0], [1])
+    redis.delete("resque:failed")
+    told = Told()
+    assert holding.commit(told)
+    assert (told, redis.llen("resque:failed")) == ([0], 1)
+
+
 # lost replies
 
 Act = Callable[[Holding], object]
@@ -319,6 +396,31 @@ def test_a_lost_reply_to_taking(redis_server: RedisServer, redis: Redis, most: i
         assert queued(redis) == list(range(most, 5))
         assert holding.give_back() == most
         assert (queued(redis), held(redis)) == (list(range(5)), [])
+
+
+@pytest.mark.parametrize("again", ["take", "recover"])
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_lost_reply_to_committing_and_taking(redis_server: RedisServer, redis: Redis, most: int, again: str) -> None:
+    """The ends are told once; what was taken is found."""
+    push(redis, *range(5))
+    with behind(redis_server) as (proxy, client):
+        holding, told = Holding(client, ID), Told()
+        holding.take(["q"])
+        perform(holding)
+        drop_reply(proxy, client.store, "finish_and_take")
+        with pytest.raises(redis_py.ConnectionError):
+            holding.commit_and_take(told, ["q"], most)
+        assert (told, holding.record.state, holding.record.ended) == ([], State.TAKING, 1)
+        assert holding.commit_and_take(told, ["q"], most) is False  # that is left to `commit`
+        assert holding.commit(told)
+        assert (told, holding.record.state, holding.record.ended) == ([0], State.TAKING, 0)
+        if again == "take":
+            assert holding.take(["q"], most) is True
+        else:
+            holding.recover()
+        assert held(redis) == list(range(1, 1 + most))
+        assert holding.waiting == most
+        assert redis.get("resque:stat:processed") == b"1"
 
 
 def test_nothing_to_recover(holding: Holding, redis: Redis, client: Resque) -> None:

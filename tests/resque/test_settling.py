@@ -112,16 +112,19 @@ class Died:
         ended: those of them that had ended.
         committed: whether Redis knew of that, and nobody had been told.
         begun: whether a further one was begun.
+        taking: whether the next ones were being taken, in the step that commits: that was done, if `committed`.
     """
 
     size: int
     ended: int = 0
     committed: bool = False
     begun: bool = False
+    taking: bool = False
 
     def __str__(self) -> str:
         words = [f"{self.size} taken", f"{self.ended} ended"]
-        return ", ".join(words + ["committed"] * self.committed + ["one begun"] * self.begun)
+        words += ["committed"] * self.committed + ["one begun"] * self.begun
+        return ", ".join(words + ["taking"] * self.taking)
 
 
 MOMENTS = [
@@ -131,6 +134,7 @@ MOMENTS = [
     for committed in ([False, True] if ended else [False])
     for begun in ([False, True] if ended < size else [False])
 ]
+MOMENTS += [Died(size, size, committed, taking=True) for size in (1, 2, 4) for committed in (False, True)]
 
 
 def died(client: Resque, redis: Redis, moment: Died) -> Record:
@@ -145,7 +149,12 @@ def died(client: Resque, redis: Redis, moment: Died) -> Record:
         job = holding.next()
         assert job is not None
         assert holding.begin(job)
-    if moment.committed:
+    if moment.taking and not moment.committed:
+        holding.record.taking_next()
+    if moment.committed and moment.taking:
+        with pytest.raises(Death):
+            holding.commit_and_take(die_publishing, ["q"], moment.size)
+    elif moment.committed:
         with pytest.raises(Death):
             holding.commit(die_publishing)
     return holding.record
