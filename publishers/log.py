@@ -20,16 +20,17 @@ from clues.forklock import ForkLock
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _MODE = 0o640
 
-_FLOOD = 0.001
-_LOOKS = 16  # in that time, in seconds; later writes in it don't look whether the file is still the one at the path
+_FLOOD = 0.01
+_LOOKS = 16  # in that time, in seconds, that find all as it was; later writes in it don't look at the path any more
 
 
 class LogPublisher:
     """Appends each event as one line: one write to a file opened for appending, so processes share it safely.
 
     The file is reopened when it was renamed or removed (logrotate, by rename or copytruncate, needs no signal) and
-    after a fork. That is looked for at each write, in a flood of them some times in a millisecond. A write that fails
-    raises, which the seam counts; the job never hears of it. Local file systems only: appending over NFS is not atomic.
+    after a fork. That is looked for at each write, in a flood of them some times in ten milliseconds. A write that
+    fails raises, which the seam counts; the job never hears of it. Local file systems only: appending over NFS is not
+    atomic.
     """
 
     def __init__(self, target: str | os.PathLike[str] | logging.Logger, *, level: int = logging.INFO) -> None:
@@ -178,6 +179,7 @@ class _File:
         self._fd = fd
         found = os.fstat(fd)
         self._identity = found.st_dev, found.st_ino
+        self._looks = 0
         self._is_file = stat.S_ISREG(found.st_mode)
         self._pid = os.getpid()
 

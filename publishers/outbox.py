@@ -75,9 +75,9 @@ class Outbox:
             self.journal.close()
             _outboxes.pop(str(self.journal.spool.folder), None)
 
-    def publish(self, event: Event) -> None:
-        """Journal an event."""
-        self.journal.append(event)
+    def publish(self, *events: Event) -> None:
+        """Journal events."""
+        self.journal.append(*events)
         if self._shipper is None and not self._accompanied:
             self._ship()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clues.errors import ConfigError
@@ -68,6 +68,15 @@ class ShippedPublisher(ABC):
             OSError: it could not be written whole.
         """
         self.outbox.publish(event)
+
+    def publish_many(self, events: Sequence[Event]) -> None:
+        """Append several events to the journal, by one write.
+
+        Raises:
+            JournalFullError: the journal is full; the events are dropped, and counted.
+            OSError: they could not be written whole.
+        """
+        self.outbox.publish(*events)
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
         """Wait until what was published is delivered, by this process or another; gives whether it is.

@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from collections import UserDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -35,6 +36,49 @@ def boom() -> None:
 def an_item(**metadata: Any) -> dict[str, Any]:
     item: dict[str, Any] = {"class": "Job", "args": [1, "two"]}
     return item | {"clues_metadata": metadata} if metadata else item
+
+
+class Many(RecordingPublisher):
+    """Takes several at once, and notes how many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def publish_many(self, events: Sequence[Event]) -> None:
+        self.sizes.append(len(events))
+        self.events.extend(events)
+
+
+# --- several events at once ---
+
+
+@pytest.mark.parametrize("publisher", [RecordingPublisher(), Many()], ids=["one by one", "together"])
+def test_events_that_are_published_together(publisher: RecordingPublisher) -> None:
+    """The first two of a job's way, those of many jobs that are enqueued, or that end, are the same events."""
+    apart, together = Stage(), Stage(options={"publisher": publisher})
+    for stage, hold in ((apart, False), (together, True)):
+        attempts = [stage.lifecycle.stamp("q", an_item()) for _ in range(150)]
+        stage.lifecycle.enqueued(*attempts)
+        item = an_item(_event_hash="a" * 32)
+        attempt = stage.lifecycle.dequeued("q", item, hold=hold)
+        with stage.lifecycle.performing(attempt, "q", item):
+            pass
+        stage.lifecycle.publish(stage.lifecycle.outcome(attempt), None)
+    types = ["enqueued"] * 150 + ["dequeued", "perform_started", "perform_finished"]
+    assert [event.event_type for event in publisher.events] == types == apart.recorder.types
+    assert publisher.events[150:] == apart.recorder.events[150:]
+    if isinstance(publisher, Many):
+        assert publisher.sizes == [100, 50, 2]  # no piece is long
+
+
+def test_several_events_for_a_publisher_that_raises() -> None:
+    """It never reaches the caller."""
+    publisher, faults = Many(), Faults()
+    stage = Stage(options={"publisher": publisher, "faults": faults})
+    with mock.patch.object(publisher, "publish_many", side_effect=OSError(28, "")):
+        stage.lifecycle.enqueued(*[stage.lifecycle.stamp("q", an_item()) for _ in range(3)])
+    assert faults.counts == {"Many": 1}
 
 
 # --- the story and its system keys ---

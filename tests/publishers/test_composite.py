@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -57,6 +57,25 @@ def test_every_child_gets_every_event_in_order() -> None:
     )
     assert order == [("a", event), ("b", event)]
     assert order[0][1] is event
+
+
+class Many(Child):
+    """Takes several at once."""
+
+    def publish_many(self, events: Sequence[Event]) -> None:
+        self._fail()
+        self.told.append(len(events))
+        self.events.extend(events)
+
+
+def test_several_events_at_once() -> None:
+    """Go at once to those that take them so, one by one to the others; one that raises harms nobody."""
+    many, one, bad = Many(), Child(), Many(error=ValueError("no"))
+    both = CompositePublisher(bad, CompositePublisher(many), one)
+    events = [an_event(), an_event()]
+    both.publish_many(events)
+    assert (many.events, many.told, one.events) == (events, [2], events)
+    assert both.faults.counts == {"Many": 1}
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1), RecursionError(), MemoryError()])

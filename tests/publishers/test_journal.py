@@ -44,6 +44,40 @@ def test_segments(tmp_path: Path) -> None:
     assert everything(journal.spool) == list(range(101))
 
 
+def test_many_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are written at once, and fill a segment as any."""
+    writes: list[int] = []
+    write = os.write
+
+    def watched(fd: int, data: bytes) -> int:
+        writes.append(len(data))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", watched)
+    journal = Journal(tmp_path, SMALL)
+    for start in range(0, 100, 10):
+        journal.append(*map(event, range(start, start + 10)))
+    assert len(writes) == 10
+    assert len(journal.spool.segments()) > 3
+    assert everything(journal.spool) == list(range(100))
+
+
+def test_many_events_for_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that fitted are kept, the others dropped and counted."""
+    journal = Journal(tmp_path)
+    events = [event(number) for number in range(5)]
+    room = sum(len(one.line) + 1 for one in events[:3]) + 10
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: write(fd, data[:room]))
+        with pytest.raises(OSError, match="bytes were written"):
+            journal.append(*events)
+    assert journal.spool.dropped()[0] == 2
+    journal.append(event(5))
+    lines = journal.spool.segments()[0].path.read_bytes().split(b"\n")
+    assert [Event.from_line(line).args[0] for line in [*lines[:3], lines[4]]] == [0, 1, 2, 5]
+
+
 def test_processes_and_threads(tmp_path: Path) -> None:
     """Write at once, and begin segments at once."""
 

@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from clues.errors import ConfigError
 from clues.event import Event, EventType
 from clues.logging import JobFormatter
 from clues.publishers import LogPublisher
+from clues.publishers import log as log_module
 from tests.forks import forked, held_elsewhere
 from tests.stories import Stage, live
 from tests.waiting import wait_for
@@ -73,6 +75,61 @@ def test_one_write_for_each_event(log: LogPublisher, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "write", watched)
     log.publish(an_event(1))
     assert writes == [an_event(1).line + b"\n"]
+
+
+def test_many_events(log: LogPublisher, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One write for all of them."""
+    writes: list[bytes] = []
+    write = os.write
+
+    def watched(fd: int, data: bytes) -> int:
+        writes.append(data)
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", watched)
+    log.publish_many([an_event(number) for number in range(3)])
+    assert writes == [path.read_bytes()]
+    assert numbers(path) == [0, 1, 2]
+
+
+def test_many_events_into_a_pipe(tmp_path: Path) -> None:
+    """A write for each: a pipe takes no more than some kilobytes whole."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    log = LogPublisher(fifo)
+    events = [an_event(number, text="x" * 3000) for number in range(40)]
+    with pytest.raises(OSError, match="temporarily unavailable"):
+        log.publish_many(events)
+    lines = os.read(reader, 1 << 20).split(b"\n")
+    assert lines.pop() == b""
+    assert lines == [event.line for event in events[: len(lines)]]
+    log.close()
+    os.close(reader)
+
+
+def test_many_events_for_a_logger(caplog: pytest.LogCaptureFixture) -> None:
+    """A record for each."""
+    with caplog.at_level(logging.INFO):
+        LogPublisher(logging.getLogger("test.many")).publish_many([an_event(1), an_event(2)])
+    assert [json.loads(record.getMessage())["metadata"]["n"] for record in caplog.records] == [1, 2]
+
+
+def test_a_flood(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every write looks for the file then; nothing is lost, and the next look finds that it was renamed."""
+    now = [0.0]
+    monkeypatch.setattr(log_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    now[0] = 100.0
+    log = LogPublisher(path)
+    for number in range(20):
+        log.publish(an_event(number))
+    renamed = path.rename(path.with_suffix(".1"))
+    log.publish(an_event(20))
+    assert numbers(renamed) == list(range(21))
+    now[0] = 101.0
+    log.publish(an_event(21))
+    assert numbers(path) == [21]
+    log.close()
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o640), (0o077, 0o600), (0o000, 0o640)])
@@ -199,6 +256,7 @@ WRITER = """
 import sys
 from clues.event import Event, EventType
 from clues.publishers import LogPublisher
+from clues.publishers import log as log_module
 path, number, count, fork = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 
 def write(log, number):
