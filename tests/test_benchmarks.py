@@ -291,3 +291,29 @@ def test_groups_have_titles_and_modules() -> None:
     """Names that can be typed."""
     assert all(name.isalpha() and group.title and group.module for name, group in GROUPS.items())
     assert all(group.module.startswith("benchmarks.") for group in GROUPS.values())
+
+
+@pytest.mark.parametrize("group", ["publishing", "delivery"])
+def test_what_is_published_and_delivered_is_measured(group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By every publisher, to every back end, all events: what is promised of them is among the figures."""
+    pytest.importorskip("opentelemetry.proto")
+    pytest.importorskip("elasticsearch")
+    monkeypatch.setattr("benchmarks.publishing.prepared", lambda _name, run: run.note("no other libraries in a test"))
+    found = {figure.name for figure in GROUPS[group].measure(Run(quick=True))}
+    assert found >= PROMISED[group]
+
+
+PROMISED = {
+    "publishing": {
+        "log publisher, whole event",
+        "build + orjson + os.write",
+        "journal (OTLP + Elasticsearch + TCP), publish",
+        "statsd, publish",
+        "journal, p99.9, back ends away",
+    },
+    "delivery": {
+        "Elasticsearch delivery, CPU per event",
+        "helpers.streaming_bulk, CPU per document",
+        "shipper to OTLP (HTTP), one core",
+    },
+}
