@@ -46,7 +46,7 @@ def test_the_other_lives(tmp_path: Path, redis: Redis, program: subprocess.Popen
     name = f"twin:{program.pid}:q"
     redis.sadd("resque:workers", name)
     redis.set(f"resque:worker:{name}", '{"queue":"q"}')
-    redis.set(f"resque:worker:{name.rpartition(':')[0]}:heartbeat", "another", px=2000)
+    redis.set(f"resque:worker:{name.rpartition(':')[0]}:heartbeat", "another", px=60_000)
     (tmp_path / "go").touch()
     log = tmp_path / "log"
     wait_for(lambda: "waiting up to" in log.read_text() or program.poll() is not None)
@@ -63,12 +63,14 @@ def test_the_other_is_dead(tmp_path: Path, redis: Redis, program: subprocess.Pop
     """Its key runs out: the second works, and ends what the first has held."""
     name = f"twin:{program.pid}:q"
     redis.sadd("resque:workers", name)
-    redis.set(f"resque:worker:{name.rpartition(':')[0]}:heartbeat", "another", px=1500)
+    heartbeat = f"resque:worker:{name.rpartition(':')[0]}:heartbeat"
+    redis.set(heartbeat, "another", px=60_000)
     redis.rpush("resque:queue:q", '{"class":"Sleep","args":[0,"a"]}')
     (tmp_path / "go").touch()
-    notes = tmp_path / "notes"
+    log, notes = tmp_path / "log", tmp_path / "notes"
+    wait_for(lambda: "waiting up to" in log.read_text())
+    redis.pexpire(heartbeat, 100)
     wait_for(lambda: notes.exists() and "ended a" in notes.read_text())
-    assert "waiting up to" in (tmp_path / "log").read_text()
     program.terminate()
     assert program.wait(60) == 0
 
