@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from clues.config import Config
 from clues.event import Event, EventType
-from clues.metadata import event_id, read_attempt, read_enqueued_time, read_hash, timestamp, users_own
+from clues.metadata import ID_ENDS, read_attempt, read_enqueued_time, read_hash, timestamp, users_own
 from clues.runtime import JobContext
 
 METADATA = "clues_metadata"
 """The item's key that holds its metadata, as in resque-clues."""
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Attempt:
@@ -34,6 +31,7 @@ class Attempt:
 
     __slots__ = (
         "_common",
+        "_id",
         "args",
         "carried",
         "context",
@@ -73,14 +71,18 @@ class Attempt:
         self.number = read_attempt(known)
         self.enqueued_time = read_enqueued_time(known)
         self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
-        self.carried, metadata_cut = sanitizer.metadata(users_own(known))
-        self.cut = ["args"] * args_cut + ["metadata"] * metadata_cut if args_cut or metadata_cut else []
+        self.carried: dict[str, Any] = {}
+        self.cut = ["args"] if args_cut else []
+        if own := users_own(known):
+            self.carried, metadata_cut = sanitizer.metadata(own)
+            self.cut += ["metadata"] * metadata_cut
         self.times: dict[str, Any] = {}
         self.context: JobContext | None = None
         self.elapsed: float | None = None
         self.ended = False
         self.held: Event | None = None
         # What its events have in common, in their order; the id and the process are each event's own.
+        self._id = f"{self.event_hash}:{self.number}:"
         self._common = {
             "_event_hash": self.event_hash, "_event_id": "", "_attempt": self.number, "_hostname": config.hostname,
             "_process": 0,
@@ -90,18 +92,37 @@ class Attempt:
         if self.carried:
             self._common.update(self.carried)
 
-    def metadata(self, event_type: EventType, told: Mapping[str, Any]) -> dict[str, Any]:
-        """What an event of it says; `told` adds to that, and changes nothing."""
+    def event(self, config: Config, event_type: EventType, at: float, told: Mapping[str, Any] | None = None) -> Event:
+        """The event that this happened to it.
+
+        Args:
+            config: in whose words.
+            event_type: what.
+            at: when, in epoch seconds.
+            told: what is to be said besides; no key that is there already.
+        """
         metadata = self._common.copy()
-        metadata["_event_id"] = event_id(self.event_hash, self.number, event_type)
-        metadata["_process"] = os.getpid()
+        metadata["_event_id"] = self._id + ID_ENDS[event_type]
+        metadata["_process"] = _process
         if self.times:
             metadata.update(self.times)
-        for key, value in told.items():
-            metadata.setdefault(key, value)
+        if told:
+            for key, value in told.items():
+                metadata.setdefault(key, value)
         if self.cut:
             metadata["_truncated"] = [*self.cut]
-        return metadata
+        return Event(event_type, timestamp(at), self.queue, metadata, self.worker_class, self.args, config.marshaller)
+
+
+_process = os.getpid()
+
+
+def _forked() -> None:
+    global _process  # noqa: PLW0603 - asked for at every event, where a system call counts
+    _process = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def metadata_in(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -128,21 +149,3 @@ def _with_trace(item: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[st
         return known
     carried = {f"_{key}": item[key] for key in ("traceparent", "tracestate") if isinstance(item.get(key), str)}
     return {**known, **carried}
-
-
-def event_of(
-    config: Config, attempt: Attempt, event_type: EventType, at: float, told: Mapping[str, Any] = _NOTHING
-) -> Event:
-    """The event that this happened to the attempt.
-
-    Args:
-        config: where, and in whose words.
-        attempt: to whom.
-        event_type: what.
-        at: when, in epoch seconds.
-        told: what is to be said besides; no key that is there already.
-    """
-    metadata = attempt.metadata(event_type, told)
-    return Event(
-        event_type, timestamp(at), attempt.queue, metadata, attempt.worker_class, attempt.args, config.marshaller
-    )

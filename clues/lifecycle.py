@@ -21,7 +21,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from clues.attempt import Attempt, event_of, metadata_in, recognise
+from clues.attempt import Attempt, metadata_in, recognise
 from clues.config import Config, Settings, default
 from clues.errors import Interrupt
 from clues.event import Event, EventType, json_encoder
@@ -93,7 +93,7 @@ class Lifecycle:
         for attempt in attempts:
             if attempt is not None:
                 at = config.clock() if attempt.enqueued_time is None else attempt.enqueued_time
-                events.append(event_of(config, attempt, EventType.ENQUEUED, at))
+                events.append(attempt.event(config, EventType.ENQUEUED, at))
         self._publish_many(config, events)
 
     @_hook
@@ -118,7 +118,7 @@ class Lifecycle:
             attempt.times["_time_in_queue"] = max(waited, 0.0)
             if waited < 0:
                 attempt.times["_clock_skew"] = -waited
-        event = event_of(config, attempt, EventType.DEQUEUED, now)
+        event = attempt.event(config, EventType.DEQUEUED, now)
         if hold:
             attempt.held = event
         else:
@@ -141,7 +141,7 @@ class Lifecycle:
     def perform_started(self, config: Config, attempt: Attempt | None) -> None:
         """The job's code is about to run; `performing` says it where that can wrap the code."""
         if attempt is not None:
-            event = event_of(config, attempt, EventType.PERFORM_STARTED, config.clock())
+            event = attempt.event(config, EventType.PERFORM_STARTED, config.clock())
             if attempt.held is None:
                 self._publish(config, event)
             else:
@@ -212,7 +212,7 @@ class Lifecycle:
         attempt = recognise(config, queue, item)
         if attempt is not None:
             attempt.ended = True
-            self._publish(config, event_of(config, attempt, EventType.DESTROYED, config.clock()))
+            self._publish(config, attempt.event(config, EventType.DESTROYED, config.clock()))
 
     @_hook
     def activate(self, config: Config, item: Mapping[str, Any]) -> AbstractContextManager[object] | None:
@@ -240,12 +240,12 @@ class Lifecycle:
         attempt.ended = True
         if attempt.elapsed is not None:
             told = {"_time_to_perform": attempt.elapsed, **told}
-        written: dict[str, Any] = {}
         if attempt.context is not None and attempt.context.written:
             spent = len(json_encoder()(attempt.carried)) if attempt.carried else 0
             written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
             attempt.cut += ["metadata"] * (written_cut and "metadata" not in attempt.cut)
-        return event_of(config, attempt, event_type, config.clock(), {**told, **written})
+            told = {**told, **written}
+        return attempt.event(config, event_type, config.clock(), told)
 
     def _publish(self, config: Config, event: Event) -> None:
         self._give(config, config.publisher.publish, event, "the event is lost to it, the job goes on")
@@ -301,9 +301,10 @@ class Performing:
         self._context = JobContext(event_hash, self._queue, self._item.get("class"), known)
         if attempt is not None:
             attempt.context = self._context
-        self._activated = self._lifecycle.activate(self._item)
-        self._context.bind()
         config = self._lifecycle.settings.config
+        if config is not None and config.propagator is not None:
+            self._activated = self._lifecycle.activate(self._item)
+        self._context.bind()
         self._started = config.monotonic() if config is not None else None
         return self._context
 

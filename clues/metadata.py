@@ -34,10 +34,11 @@ def new_hash() -> str:
 
 def event_id(event_hash: str, attempt: int, event_type: EventType) -> str:
     """``<hash>:<attempt>:<type>``; all terminal types share ``end``, so that readers can count distinct ids."""
-    return f"{event_hash}:{attempt}:{_ID_ENDS[event_type]}"
+    return f"{event_hash}:{attempt}:{ID_ENDS[event_type]}"
 
 
-_ID_ENDS = {kind: "end" if kind in TERMINAL else kind.value for kind in EventType}
+ID_ENDS = {kind: "end" if kind in TERMINAL else kind.value for kind in EventType}
+"""What the ids of events of each type end with."""
 
 
 def timestamp(seconds: float) -> str:

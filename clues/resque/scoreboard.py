@@ -31,6 +31,7 @@ _STATE, _TAKEN, _BEGUN_AT, _BEGUN_MONOTONIC, _DEADLINE, _SEQ, _PROCESSED, _FAILE
     0, 88, 8
 )
 
+_PADDING = bytes(8)
 _SHORT = 1000
 
 
@@ -291,8 +292,8 @@ def _joined(at: float, line: bytes, failure: Failure | None, *, counted: bool) -
     told = b""
     if failure is not None:
         told = json.dumps([failure.exception, failure.message, failure.backtrace]).encode()
-    entry = _ENTRY.pack(len(line), len(told), at, counted) + line + told
-    return entry + bytes(-len(entry) % 8)
+    end = _ENTRY.size + len(line) + len(told)
+    return b"".join((_ENTRY.pack(len(line), len(told), at, counted), line, told, _PADDING[: -end % 8]))
 
 
 def _decoded(memory: memoryview, place: int) -> tuple[Outcome, int]:

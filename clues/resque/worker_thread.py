@@ -296,13 +296,13 @@ class WorkerThread:
         if not self._holding.begin(job, definition.timeout if definition is not None else None):
             return
         self._begun = True
-        name, queue = _spoken(job.worker_class) or "an item without a class", _spoken(shown(job.queue))
+        name, queue = _spoken(job.worker_class) or "an item without a class", shown(job.queue)
         attempt = self._lifecycle.dequeued(job.queue, job.item, hold=True)
-        self._show(f"Processing {shown(job.queue)} since {int(self._clock())} [{name}]")
+        self._show(f"Processing {queue} since {int(self._clock())} [{name}]")
         performed = self._perform(attempt, job, name, definition, problem)
         if performed is None:
             self._holding.unbegin()
-            _say(logging.WARNING, "%s goes back to %s: its worker is being stopped", name, queue)
+            _say(logging.WARNING, "%s goes back to %s: its worker is being stopped", name, _queue_spoken(job.queue))
         else:
             self._end(attempt, job, *performed)
         self._begun = False
@@ -324,7 +324,7 @@ class WorkerThread:
         """Run the job's code; gives its failure, and the reason if it did not fail by itself; None to give it back."""
         before = self._interruptible.serial
         with self._lifecycle.performing(attempt, job.queue, job.item):
-            _say(logging.INFO, "performing %s from %s", name, _spoken(shown(job.queue)))
+            _say(logging.INFO, "performing %s from %s", name, _queue_spoken(job.queue))
             try:
                 if definition is None:
                     raise problem or LookupError(name)  # noqa: TRY301 - it fails as if its code had raised it
@@ -388,8 +388,14 @@ class WorkerThread:
 
 @functools.lru_cache(1024)
 def _spoken(text: str) -> str:
-    """A class or queue as the log and the process title may show it."""
+    """A class as the log and the process title may show it."""
     return one_line(_sanitizer.name(text) or "")
+
+
+@functools.lru_cache(1024)
+def _queue_spoken(queue: str) -> str:
+    """A queue as the log may show it."""
+    return one_line(shown(queue))
 
 
 def _say(level: int, message: str, *args: object) -> None:
