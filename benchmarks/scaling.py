@@ -13,7 +13,7 @@ from benchmarks.timing import Figure, by_rounds
 from clues.resque.wire import encode
 
 _PUSHED = 500  # items in a command
-_SIZES = (("1 KB", 1_000, 20_000), ("10 KB", 10_000, 10_000), ("100 KB", 100_000, 3_000), ("1 MB", 1_000_000, 500))
+_SIZES = (("1 KB", 1_000, 10_000), ("10 KB", 10_000, 5_000), ("100 KB", 100_000, 2_000), ("1 MB", 1_000_000, 300))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _cases(run: Run) -> Iterator[Case]:
     for depth in (10_000, 1_000_000, 10_000_000)[: 1 if run.quick else 3 if run.deep else 2]:
         yield Case(own(f"{depth:,} jobs waiting", 0), depth, 10_000)
     for queues in (1, 10, 100, 500):
-        yield _all(own(f"{queues} queue{'s' if queues > 1 else ''}", 20_000 // fewer), queues=queues)
+        yield _all(own(f"{queues} queue{'s' if queues > 1 else ''}", 10_000 // fewer), queues=queues)
     for name, size, jobs in _SIZES:
         yield _all(own(f"{name} of arguments", jobs // fewer), size=size)
 
