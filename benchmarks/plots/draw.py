@@ -23,8 +23,9 @@ import matplotlib.pyplot as plt  # noqa: E402 - after its settings
 from matplotlib.ticker import FuncFormatter  # noqa: E402
 
 # Okabe and Ito's colours, which colour-blind people tell apart; lightness differs too.
-LOGGED, BARE, PEER, LINE = "#D55E00", "#F0B27A", "#5B9BC8", "#0072B2"
-KINDS = ((LOGGED, "clues, every event in the log"), (BARE, "clues, unconfigured"), (PEER, "others"))
+FIRST, SECOND, OTHER, LINE = "#D55E00", "#F0B27A", "#5B9BC8", "#0072B2"
+RATES = {FIRST: "clues, every event in the log", SECOND: "clues, unconfigured", OTHER: "others"}
+COSTS = {FIRST: "clues, from the hook's call to its return", SECOND: "clues, publish alone", OTHER: "others"}
 CPU = ": CPU of a job"
 SCALES = (
     ("processes", "process", "worker processes", lambda name: int(name.split()[0])),
@@ -58,53 +59,61 @@ def rates(name, figures):
     title = {"drain": "Draining, jobs a second: two processes, no-op jobs", "enqueue": "Enqueueing, jobs a second"}[
         name
     ]
-    return bars(figures, title, "jobs a second, logarithmic", lambda value: f"{value:,.0f}", kinds=True)
+    figures = sorted(figures, key=lambda one: one["median"])
+    picture, axes = bars(figures, lambda value: f"{value:,.0f}", [kind_of_rate(one["name"]) for one in figures])
+    axes.set_xscale("log")
+    axes.set_xlim(figures[0]["median"] / 2, max(one["high"] for one in figures) * 4)
+    named(axes, title, "jobs a second, logarithmic", RATES, "lower right")
+    return picture
 
 
 def costs(_name, figures):
-    each = [one for one in figures if one["unit"] == "s" and ", p" not in one["name"]]
-    return bars(each, "An event, microseconds", "microseconds, logarithmic", micro, scale=1e6, less=True)
+    figures = [one for one in figures if one["unit"] == "s" and ", p9" not in one["name"]]
+    each = [one | {key: one[key] * 1e6 for key in ("median", "low", "high")} for one in figures]
+    each.sort(key=lambda one: one["median"], reverse=True)
+    picture, axes = bars(each, lambda value: f"{value:.1f}", [kind_of_cost(one["name"]) for one in each])
+    axes.set_xlim(0, max(one["high"] for one in each) * 1.12)
+    named(axes, "An event in its caller, microseconds", "microseconds", COSTS, "upper right")
+    return picture
 
 
-def micro(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 10 else f"{value:.0f}"
-
-
-def bars(figures, title, label, spell, *, scale=1.0, less=False, kinds=False):
-    """Medians as bars on a logarithmic scale, the best on top, lines from the smallest to the largest round."""
-    figures = sorted(figures, key=lambda one: one["median"], reverse=less)
-    medians = [one["median"] * scale for one in figures]
-    spread = [
-        [(one["median"] - one["low"]) * scale for one in figures],
-        [(one["high"] - one["median"]) * scale for one in figures],
-    ]
+def bars(figures, spell, colours):
+    """Medians as bars, the last on top, with lines from the smallest to the largest round."""
+    medians = [one["median"] for one in figures]
+    below = [one["median"] - one["low"] for one in figures]
+    above = [one["high"] - one["median"] for one in figures]
     picture, axes = plt.subplots(figsize=(9, 1.1 + 0.3 * len(figures)), layout="constrained")
-    colours = [kind_of(one["name"]) if kinds else LINE for one in figures]
     places = range(len(figures))
-    axes.barh(places, medians, xerr=spread, color=colours, height=0.72, error_kw={"lw": 1, "ecolor": "#333333"})
-    axes.set_xscale("log")
-    axes.set_xlim(min(medians) / 2, max(one["high"] * scale for one in figures) * 4)
+    line = {"lw": 1, "ecolor": "#333333"}
+    axes.barh(places, medians, xerr=[below, above], color=colours, height=0.72, error_kw=line)
     axes.set_yticks(places, [one["name"] for one in figures])
     axes.tick_params(axis="y", length=0)
     axes.margins(y=0.01)
     for place, one in zip(places, figures):
-        axes.text(one["high"] * scale * 1.08, place, spell(one["median"] * scale), va="center", fontsize=9)
+        axes.annotate(
+            spell(one["median"]), (one["high"], place), (5, 0), textcoords="offset points", va="center", fontsize=9
+        )
+    return picture, axes
+
+
+def named(axes, title, label, kinds, corner):
     axes.xaxis.set_major_formatter(FuncFormatter(plainly))
     axes.set_xlabel(label)
     axes.set_title(title)
     axes.grid(axis="x", color="#DDDDDD", lw=0.6)
     axes.set_axisbelow(True)
-    if kinds:
-        shown = [(colour, text) for colour, text in KINDS if colour in colours]
-        handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour, _ in shown]
-        axes.legend(handles, [text for _, text in shown], loc="lower right", frameon=False, fontsize=9)
-    return picture
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in kinds]
+    axes.legend(handles, kinds.values(), loc=corner, frameon=False, fontsize=9)
 
 
-def kind_of(name):
+def kind_of_rate(name):
     if not name.startswith("clues"):
-        return PEER
-    return BARE if "unconfigured" in name else LOGGED
+        return OTHER
+    return SECOND if "unconfigured" in name else FIRST
+
+
+def kind_of_cost(name):
+    return FIRST if "whole event" in name else SECOND if ", publish" in name else OTHER
 
 
 def scaling(_name, figures):
