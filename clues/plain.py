@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -19,6 +19,7 @@ MARK_SIZE = 32
 """Bytes that a container keeps back to say how much of it was left out."""
 
 _MAX_DEPTH = 32
+_CALM_DEPTH = 8
 _MAX_REPR_SOURCE = 4096
 _INT_LIMIT = 2**63
 _LONGEST_NUMBER = 26  # what a 64-bit integer or a float takes, and a comma
@@ -34,30 +35,68 @@ def plain(value: Any) -> Any:
     return Walk(NO_SECRETS, PLAIN_SIZE).value(value)
 
 
-def as_it_is(values: Sequence[Any], size: int) -> bool:
-    """Whether a walk would change nothing: few plain numbers, and texts too short to hide a secret, well within it."""
-    left = size - 2 - MARK_SIZE
+class _NeedsWalk(Exception):  # noqa: N818 - said to the caller, no error
+    """A value is not what `calm_copy` is for."""
+
+
+def calm_copy(value: list[Any] | tuple[Any, ...] | dict[Any, Any], size: int, secrets: SecretNames) -> Any:
+    """What a walk would give, where that is a mere copy: plain values, no secret, well within the size.
+
+    It is what jobs mostly have, and takes a fifth of a walk's time.
+
+    Args:
+        value: what is to be copied.
+        size: the most bytes of it as JSON.
+        secrets: knows what names a secret.
+
+    Returns:
+        The copy; None if it takes a walk.
+    """
+    try:
+        return _calm(value, size, 0, secrets)[0]
+    except (_NeedsWalk, RuntimeError):  # or another thread has changed it meanwhile
+        return None
+
+
+def _calm(value: Any, left: int, depth: int, secrets: SecretNames) -> tuple[Any, int]:
+    """A copy, and how many bytes are left of the size at least."""
+    if depth == _CALM_DEPTH:
+        raise _NeedsWalk
+    left -= 2 + MARK_SIZE
+    if type(value) is not dict:
+        return _calm_all(value, left, depth, secrets)
+    for key in value:
+        if type(key) is not str or (key not in secrets.calm_keys and not secrets.calm_key(key)):
+            raise _NeedsWalk
+        left -= 4 * len(key) + 4
+    done, left = _calm_all(value.values(), left, depth, secrets)
+    return dict(zip(value, done, strict=True)), left
+
+
+def _calm_all(values: Iterable[Any], left: int, depth: int, secrets: SecretNames) -> tuple[list[Any], int]:
+    done = []
     for value in values:
         kind = type(value)
-        if kind is int:
-            if not -_INT_LIMIT <= value < _INT_LIMIT:
-                return False
+        if kind is str:
+            left -= (2 if value.isascii() else 4) * len(value) + 3
+            # What is printable has neither halves of characters nor what JSON spells at length.
+            if left < 0 or not value.isprintable() or secrets.redact(value) != value:
+                raise _NeedsWalk
+        elif (
+            value is None
+            or kind is bool
+            or (kind is int and -_INT_LIMIT <= value < _INT_LIMIT)
+            or (kind is float and math.isfinite(value))
+        ):
             left -= _LONGEST_NUMBER
-        elif kind is str:
-            if len(value) >= SHORTEST_SECRET or not value.isascii():
-                return False
-            left -= 6 * len(value) + 3  # as if every character were escaped
-        elif kind is float:
-            if not math.isfinite(value):
-                return False
-            left -= _LONGEST_NUMBER
-        elif value is None or kind is bool:
-            left -= 6
+        elif kind is dict or kind is list or kind is tuple:
+            value, left = _calm(value, left, depth + 1, secrets)  # noqa: PLW2901 - its copy
         else:
-            return False
+            raise _NeedsWalk
         if left < 0:
-            return False
-    return True
+            raise _NeedsWalk
+        done.append(value)
+    return done, left
 
 
 class Walk:

@@ -17,6 +17,9 @@ SECRET_WORDS = (
 # Those that people also glue to the word before them, and that no ordinary word ends with: ``dbpassword``.
 _GLUED = frozenset({"password", "passwd", "passphrase", "passcode", "secret", "token", "apikey", "credential"})
 
+_MOST_KEYS = 10_000  # that are remembered; they can be made up by users without end
+_SHORT_KEY = 60
+
 _WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
 # Every pattern here must take linear time on any text: no repeat can begin at many places of one run.
 _URL_CREDENTIALS = re.compile(r"(?P<user>://[^\s:/@\"'<>]*):[^\s/\"'<>]+@")
@@ -42,10 +45,15 @@ _ASSIGNED = (
 
 
 class SecretNames:
-    """Knows whether a key names a secret; remembers keys that it has seen."""
+    """Knows whether a key names a secret; remembers keys that it has seen.
+
+    Attributes:
+        calm_keys: some for which `calm_key` holds.
+    """
 
     def __init__(self, words: Collection[str]) -> None:
         self._known: dict[str, bool] = {}
+        self.calm_keys: set[str] = set()
         self._names: re.Pattern[str] | None = None
         self._inside: re.Pattern[str] | None = None
         if words:
@@ -62,17 +70,24 @@ class SecretNames:
         found = self._known.get(key)
         if found is None:
             found = self._names.search(_snake(key)) is not None
-            if len(self._known) < 10_000:  # noqa: PLR2004 - keys can be made up by users without end
+            if len(self._known) < _MOST_KEYS:
                 self._known[key] = found
         return found
+
+    def calm_key(self, key: str) -> bool:
+        """Whether a key is short plain text that names no secret."""
+        calm = len(key) <= _SHORT_KEY and key.isprintable() and key not in self
+        if calm and len(self.calm_keys) < _MOST_KEYS:
+            self.calm_keys.add(key)
+        return calm
 
     def redact(self, text: str) -> str:
         """The text without secrets in it: ``password=…``, JSON inside strings, URLs' credentials, bearer tokens."""
         if self._inside is None:
             return text
-        if "://" in text and "@" in text:
-            text = _URL_CREDENTIALS.sub(rf"\g<user>:{REDACTED}@", text)
         if "=" in text or ":" in text:
+            if "://" in text and "@" in text:
+                text = _URL_CREDENTIALS.sub(rf"\g<user>:{REDACTED}@", text)
             if "ookie" in text:
                 text = _COOKIE.sub(_hide, text)
             text = self._inside.sub(_hide, text)

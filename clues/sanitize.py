@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from clues.plain import ELLIPSIS, MARK_SIZE, MAX_KEY, PLAIN_SIZE, UNREADABLE, Walk, as_it_is, encoded_size, text_of
+from clues.plain import ELLIPSIS, MARK_SIZE, MAX_KEY, PLAIN_SIZE, UNREADABLE, Walk, calm_copy, encoded_size, text_of
 from clues.redaction import NO_SECRETS, REDACTED, SECRET_WORDS, SecretNames
 
 _LINES_MARK_SIZE = 48  # the line that says how many lines were left out
@@ -58,8 +58,9 @@ class Sanitizer:
         secret = self.args_of.get(worker_class or "")
         if secret and self.words:
             args = [REDACTED if position in secret else value for position, value in enumerate(args)]
-        if as_it_is(args, self.limits.args):
-            return list(args), False
+        copied = calm_copy(args, self.limits.args, self._names)
+        if copied is not None:
+            return copied, False
         cleaned, cut = self._walked(args, self.limits.args)
         return (cleaned if isinstance(cleaned, list) else [cleaned]), cut
 
@@ -75,6 +76,8 @@ class Sanitizer:
         room = self.limits.metadata - spent
         if room < 2 * MARK_SIZE:
             return {}, True
+        if type(metadata) is dict and (copied := calm_copy(metadata, room, self._names)) is not None:
+            return copied, False
         cleaned, cut = self._walked(metadata, room)
         return (cleaned, cut) if isinstance(cleaned, dict) else ({}, True)
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from clues import clues_metadata
 from clues.event import json_encoder
-from clues.plain import Walk, as_it_is, plain
+from clues.plain import Walk, calm_copy, plain
 from clues.publishers import CompositePublisher, LogPublisher, StreamPublisher
 from clues.redaction import REDACTED, SECRET_WORDS, SecretNames
 from clues.sanitize import Limits, Sanitizer
@@ -626,6 +626,18 @@ def test_redaction_off() -> None:
     assert sanitizer.message("x" * 1000)[1]
 
 
+def test_what_common_values_take() -> None:
+    """They need no walk: it would cost more than the rest of an event."""
+    secrets = SecretNames(SECRET_WORDS)
+    args = [42, "quarterly-report", {"format": "pdf", "pages": [1, 2.5, None], "customer": "Jürgen"}]
+    copied = calm_copy(args, 2048, secrets)
+    assert copied == args
+    assert copied[2] is not args[2]
+    around: list[Any] = []
+    around.append(around)
+    assert calm_copy(around, 2048, secrets) is None
+
+
 @pytest.mark.parametrize(
     "unit",
     [
@@ -642,23 +654,36 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
         sanitizer.message(text)
 
 
-@given(
-    st.lists(
-        st.none()
-        | st.booleans()
-        | st.integers(-(2**70), 2**70)
-        | st.floats()
-        | st.text(max_size=8)
-        | st.lists(st.integers(), max_size=1),
-        max_size=8,
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["quarterly-report", "a:b", "password=x", "x=1", "https://u:p@h/", "Bearer abcdefgh", "é" * 40])
+    | st.builds(object),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=2).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.sampled_from(["password", "page", "k" * 61]), inner, max_size=4)
+        | st.dictionaries(st.none() | st.integers(), inner, max_size=1)
     ),
-    st.integers(64, 400),
+    max_leaves=12,
 )
+
+
+@given(st.lists(PLAIN, max_size=5), st.integers(64, 800))
 def test_what_needs_no_walk(args: list[Any], most: int) -> None:
-    """A walk would give the same, and cut nothing."""
-    walk = Walk(SecretNames(SECRET_WORDS), most)
+    """A walk would give the same, and cut nothing; and it is a copy."""
+    secrets = SecretNames(SECRET_WORDS)
+    walk = Walk(secrets, most)
     walked = walk.value(args)
-    if as_it_is(args, most):
-        assert (repr(walked), walk.cut) == (repr(args), False)
+    copied = calm_copy(args, most, secrets)
+    if copied is not None:
+        assert (repr(copied), walk.cut) == (repr(walked), False)
+        assert copied is not args
+        args.append("more")
+        assert copied != args
+        args.pop()
     cleaned, cut = Sanitizer(Limits(args=most)).args("Job", args)
     assert (repr(cleaned), cut) == (repr(walked), walk.cut)
