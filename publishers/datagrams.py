@@ -50,6 +50,7 @@ class Datagrams:
         self._opened_by = 0
         self._identity = (0, 0)
         self._address: Address | None = None
+        self._addresses: tuple[Address, ...] = ()
 
     def send(self, datagram: bytes) -> None:
         """Send one datagram.
@@ -58,7 +59,9 @@ class Datagrams:
             OSError: it was not sent; or nobody was there for the one before it, which is known only now.
         """
         with self._using.lock:
-            opened = self._ready()
+            opened, addresses = self._socket, self._place.addresses()
+            if opened is None or addresses is not self._addresses or not self._is_ours(opened):
+                opened = self._ready(addresses)
             try:
                 opened.send(datagram)
             except (BlockingIOError, InterruptedError):
@@ -80,13 +83,13 @@ class Datagrams:
         assert refused is not None
         self._drop()
         self._place.refused(refused)
-        self._ready().send(datagram)
+        self._ready(self._place.addresses()).send(datagram)
         if refused.family != socket.AF_UNIX:
             msg = f"nobody listened at {refused}, so the datagram before this one is lost"
             raise ConnectionRefusedError(refusal.errno, msg) from refusal
 
-    def _ready(self) -> socket.socket:
-        addresses = self._place.addresses()
+    def _ready(self, addresses: tuple[Address, ...]) -> socket.socket:
+        self._addresses = addresses
         if self._socket is not None and self._address in addresses and self._is_ours(self._socket):
             return self._socket
         self._drop()
@@ -131,4 +134,5 @@ class Datagrams:
             found = os.fstat(opened.fileno())
         except OSError:
             return False
-        return (found.st_dev, found.st_ino) == self._identity
+        device, number = self._identity
+        return found.st_ino == number and found.st_dev == device

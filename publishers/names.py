@@ -150,9 +150,9 @@ class Name:
         self._addresses: tuple[Address, ...] = ()
         self._problem = "it was not looked up yet"
         self._thread: threading.Thread | None = None
-        if _is_numeric(host):
+        self._numeric = _is_numeric(host)
+        if self._numeric:
             self._addresses = tuple(_numeric(host, port))
-            self._every = float("inf")
         else:
             self._begin(clock()).join(PATIENCE)
 
@@ -162,8 +162,10 @@ class Name:
         Raises:
             OSError: none is known as yet.
         """
+        if self._numeric:
+            return self._addresses
         now = self._clock()
-        if self._every != float("inf") and now >= _TIME.unpack_from(self._shared)[0]:
+        if now >= _TIME.unpack_from(self._shared)[0]:
             # A process that can have no more threads, or is leaving, is no reason to harm the job.
             with contextlib.suppress(RuntimeError):
                 self._begin(now)

@@ -21,6 +21,7 @@ With ``tags="datadog"`` the metrics are ``clues.<event>``, ``clues.time_in_queue
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
@@ -33,7 +34,7 @@ from clues.event import Event, EventType, Sample
 from clues.publishers.datagrams import Datagrams, Path, Place
 from clues.publishers.names import EVERY, Name, checked_host, checked_port
 from clues.publishers.query import query_of, refuse_unknown
-from clues.publishers.statsd_packets import Client, Metric, Packets, Sink, part, tag
+from clues.publishers.statsd_packets import Client, Metric, Packets, Sink, number, part, spelled, tag
 
 HOST = "127.0.0.1"
 PORT = 8125
@@ -46,7 +47,12 @@ _LARGEST_MTU = 65507
 _LONGEST_PATH = 107  # what the system's address of a Unix socket holds
 _LONGEST_NAME = 200
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
-_TIMED = frozenset({EventType.PERFORM_FINISHED, EventType.FAILED})
+# Where an event's time is, and what its timer is called.
+_TIMED = {
+    EventType.DEQUEUED: ("_time_in_queue", "time_in_queue"),
+    EventType.PERFORM_FINISHED: ("_time_to_perform", "time_to_perform"),
+    EventType.FAILED: ("_time_to_perform", "time_to_perform"),
+}
 
 
 class StatsdPublisher:
@@ -90,11 +96,14 @@ class StatsdPublisher:
         self._prefix = _checked_name("prefix", prefix)
         self._key = _checked_name("key", key) if key else ""
         self._tagged = tags == "datadog"
+        self._packets: Packets | None = None
         self._sink: Sink
         if client is not None:
             self._sink = Client(client, tagged=self._tagged)
         else:
-            self._sink = Packets(Datagrams(place or _place(str(host), port, resolve_every)), mtu)
+            self._sink = self._packets = Packets(Datagrams(place or _place(str(host), port, resolve_every)), mtu)
+        # What is the same in all events of a type, a queue and a class is spelled once.
+        self._spelled = functools.lru_cache(maxsize=1024)(self._spell)
 
     @classmethod
     def from_url(cls, url: SplitResult) -> StatsdPublisher:
@@ -149,7 +158,16 @@ class StatsdPublisher:
         Raises:
             OSError: they were not sent, or it is known only now that those before them were lost.
         """
-        self._sink.take(self._metrics(event))
+        if self._packets is None:
+            self._sink.take(self._metrics(event))
+            return
+        count, key, timers = self._spelled(event.event_type, event.queue, event.worker_class)
+        took = _milliseconds(event.metadata.get(key)) if key else None
+        if took is None:
+            self._packets.send((count,))
+        else:
+            value = number(took).encode()
+            self._packets.send((count, *[begin + value + end for begin, end in timers]))
 
     def publish_samples(self, samples: Iterable[Sample], /) -> None:
         """Send states as gauges.
@@ -163,17 +181,23 @@ class StatsdPublisher:
         """Close the socket; a later event opens another. A client of your own stays open."""
         self._sink.close()
 
+    def _spell(
+        self, kind: EventType, queue: str | None, worker_class: str | None
+    ) -> tuple[bytes, str, list[tuple[bytes, bytes]]]:
+        """An event's counter, where its time is, and what its timers' values stand between."""
+        event = Event(kind, "", queue, {_TIMED.get(kind, ("",))[0]: 0.0}, worker_class, [])
+        (count, *timers) = [line for metric in self._metrics(event) for line in spelled(metric)]
+        parts = [timer.partition(b":0|") for timer in timers]
+        return count, _TIMED[kind][0] if kind in _TIMED else "", [(begin + b":", b"|" + end) for begin, _, end in parts]
+
     def _metrics(self, event: Event) -> Iterator[Metric]:
         yield self._metric(event.event_type.value, 1, "c", event)
-        if event.event_type is EventType.DEQUEUED:
-            waited = _milliseconds(event.metadata.get("_time_in_queue"))
-            if waited is not None:
-                yield self._metric("time_in_queue", waited, "ms", event)
-        elif event.event_type in _TIMED:
-            took = _milliseconds(event.metadata.get("_time_to_perform"))
+        if event.event_type in _TIMED:
+            key, name = _TIMED[event.event_type]
+            took = _milliseconds(event.metadata.get(key))
             if took is not None:
-                yield self._metric("time_to_perform", took, "ms", event)
-                if self._key:
+                yield self._metric(name, took, "ms", event)
+                if self._key and name == "time_to_perform":
                     yield Metric(f"{self._key}.{part(event.worker_class)}", took, "ms")
 
     def _metric(self, what: str, value: float, kind: Literal["c", "ms"], event: Event) -> Metric:

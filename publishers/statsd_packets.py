@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from clues.errors import ConfigError
@@ -56,8 +56,20 @@ class Packets:
         Raises:
             OSError: some were not sent.
         """
+        self.send([line for metric in metrics for line in spelled(metric)])
+
+    def send(self, lines: Sequence[bytes]) -> None:
+        """Send metrics that are spelled already.
+
+        Raises:
+            OSError: some were not sent.
+        """
+        whole = b"\n".join(lines)
+        if 0 < len(whole) <= self._mtu:
+            self._datagrams.send(whole)
+            return
         problem: OSError | None = None
-        for packet in packed((line for metric in metrics for line in _lines(metric)), self._mtu):
+        for packet in packed(lines, self._mtu):
             try:
                 self._datagrams.send(packet)
             except OSError as error:  # the other packets may get through
@@ -121,14 +133,16 @@ def packed(lines: Iterable[bytes], mtu: int) -> Iterator[bytes]:
         raise OSError(errno.EMSGSIZE, f"{too_long} metrics are longer than {mtu} bytes")
 
 
-def _lines(metric: Metric) -> Iterator[bytes]:
+def spelled(metric: Metric) -> Iterator[bytes]:
+    """A metric's lines: one, but for gauges below zero."""
     tags = f"|#{','.join(metric.tags)}" if metric.tags else ""
     if metric.kind == "g" and metric.value < 0 and not tags:
         yield f"{metric.name}:0|g".encode()  # to statsd a number with a sign is a difference
-    yield f"{metric.name}:{_number(metric.value)}|{metric.kind}{tags}".encode()
+    yield f"{metric.name}:{number(metric.value)}|{metric.kind}{tags}".encode()
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A value as statsd reads it, to the thousandth."""
     return str(value) if isinstance(value, int) else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
