@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from clues.event import Event, EventType, json_encoder
 from clues.metadata import SYSTEM_KEYS, read_attempt, read_hash
 from clues.publishers.elasticsearch_metadata import LONG, MAX_VALUE, Shaped, as_text, fits
-from clues.publishers.lines import event_of
+from clues.publishers.lines import reader
 
 ECS_VERSION = "8.17.0"
 DATASET = "clues.events"
@@ -33,6 +33,8 @@ _OUTCOMES = {EventType.PERFORM_FINISHED: "success", EventType.FAILED: "failure"}
 _STAGES = {EventType.ENQUEUED: 0, EventType.DEQUEUED: 1, EventType.PERFORM_STARTED: 2}
 _END = 3
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*", re.ASCII)
+_SELDOM = frozenset({"_traceparent", "_exception", "_message", "_backtrace"})
+_NOTHING = object()
 _USUAL = len("2026-11-20T20:59:58.123456Z")
 
 
@@ -61,10 +63,20 @@ def bulk_lines(line: bytes, target: Target, chart: Iterable[str] = ()) -> bytes:
     Raises:
         ValueError: the line is no event, or one without a time.
     """
-    event = event_of(line)
-    at, name = moment(event.timestamp), document_id(event, line)
-    fields = document(event, at, name, target, chart)
-    return b"".join((_action(target.index(at.day)), _encode(name), b"}}\n", fields, b"\n"))
+    kind, timestamp, queue, known, job_class, args = reader()(line)
+    at, name = moment(timestamp), _encode(_id(known, line))
+    told = _Told(kind, _text(queue), _text(job_class), known, args)
+    return b"".join((_action(target.index(at.second)), name, b"}}\n", document(told, at, name, target, chart), b"\n"))
+
+
+class _Told(NamedTuple):
+    """An event's values, queue and class only where they are texts."""
+
+    kind: EventType
+    queue: str | None
+    job_class: str | None
+    known: Mapping[str, Any]
+    args: Sequence[Any]
 
 
 @functools.lru_cache(maxsize=64)
@@ -73,44 +85,55 @@ def _action(index: str) -> bytes:
     return b'{"create":{"_index":' + _encode(index) + b',"_id":'
 
 
-def document_id(event: Event, line: bytes) -> str:
+def _id(known: Mapping[str, Any], line: bytes) -> str:
     """The event's own id, or a hash of its line where it has none (Ruby's)."""
-    found = event.metadata.get("_event_id")
-    if isinstance(found, str) and found.isprintable() and 0 < len(found.encode()) <= _MAX_ID:
+    found = known.get("_event_id")
+    if type(found) is str and found.isprintable() and 0 < len(found) <= _MAX_ID and len(found.encode()) <= _MAX_ID:
         return found
     return hashlib.sha256(line).hexdigest()[:40]
 
 
-def document(event: Event, at: Moment, name: str, target: Target, chart: Iterable[str] = ()) -> bytes:
+def document(told: _Told, at: Moment, name: bytes, target: Target, chart: Iterable[str] = ()) -> bytes:
     """The document, without fields that nothing is known of.
 
     Args:
-        event: the event.
+        told: the event.
         at: its time.
-        name: its id.
+        name: its id, as JSON.
         target: where it goes.
         chart: names of the user's metadata that are to be fields of their own: numbers and labels.
     """
-    known = event.metadata
-    queue, job_class = _text(event.queue), _text(event.worker_class)
-    place = _text(known.get("_hostname")), _whole(known.get("_process"))
-    service = _text(known.get("_service_name", known.get("service.name")))
-    begin, middle = _frame(event.event_type, queue, job_class, *place, service, target.namespace)
-    fields: dict[str, Any] = {"@timestamp": at.text, "message": _sentence(event, queue, job_class)}
-    own = _own_fields(event)
-    if error := _error_fields(known):
-        fields["error"] = error
-    if traceparent := known.get("_traceparent"):
-        fields |= _trace_fields(traceparent)
+    known = told.known
+    host, pid, service = known.get("_hostname"), known.get("_process"), known.get("_service_name", _NOTHING)
+    frame, own_frame = _frame(
+        told.kind,
+        told.queue,
+        told.job_class,
+        host if type(host) is str else None,
+        pid if type(pid) is int and 0 <= pid < LONG else None,
+        _text(known.get("service.name") if service is _NOTHING else service),
+        target.namespace,
+    )
+    took = _number(known["_time_to_perform"]) if "_time_to_perform" in known else None
+    own = _own_fields(told)
+    seldom = _seldom_fields(known) if _SELDOM & known.keys() else {}
     if chart:
         metrics, labels = _charted(known, chart)
         if labels:
-            fields["labels"] = labels
+            seldom["labels"] = labels
         if metrics:
             own["metrics"] = metrics
-    return b"".join((
-        _encode(fields)[:-1], begin, _encode(_event_fields(event, at, name))[1:-1], middle, _encode(own)[1:], b"}",
-    ))  # fmt: skip
+    # Put together from the frames: all that is left to encode are texts and the event's own values.
+    return b'{"@timestamp":"%b","message":%b%b%b,"id":%b%b%b%b}' % (
+        at.text.encode(),
+        _encode(_sentence(told, took)),
+        b"," + _encode(seldom)[1:-1] if seldom else b"",
+        frame,
+        name,
+        _course(told, at, took),
+        own_frame,
+        _encode(own)[1:],
+    )
 
 
 @functools.lru_cache(maxsize=1024)
@@ -147,44 +170,44 @@ def _frame(  # noqa: PLR0913, PLR0917 - all that many events have in common, eac
     }
     own = {name: value for name, value in (("queue", queue), ("job_class", job_class)) if value}
     before_own = b'},"clues":{'
-    return b"," + _encode(fields)[1:-2] + b",", before_own + _encode(own)[1:-1] + b"," * bool(own)
+    return b"," + _encode(fields)[1:-2], before_own + _encode(own)[1:-1] + b"," * bool(own)
 
 
 def sentence(event: Event) -> str:
     """What happened, for people."""
-    return _sentence(event, _text(event.queue), _text(event.worker_class))
+    told = _Told(event.event_type, _text(event.queue), _text(event.worker_class), event.metadata, event.args)
+    return _sentence(told, _number(event.metadata.get("_time_to_perform")))
 
 
-def _sentence(event: Event, queue: str | None, job_class: str | None) -> str:
-    known, job, queue = event.metadata, job_class or "a job", queue or "a queue"
-    match event.event_type:
-        case EventType.ENQUEUED:
-            return f"{job} was enqueued on {queue}"
-        case EventType.DEQUEUED:
-            return f"{job} was taken from {queue}{_seconds(known.get('_time_in_queue'), 'after')}"
-        case EventType.PERFORM_STARTED:
-            return f"{job} began"
-        case EventType.PERFORM_FINISHED:
-            return f"{job} finished{_seconds(known.get('_time_to_perform'), 'in')}"
-        case EventType.FAILED:
-            why = ": ".join(text for key in ("_exception", "_message") if (text := _text(known.get(key))))
-            return f"{job} failed{_seconds(known.get('_time_to_perform'), 'after')}{f': {why}' if why else ''}"
-        case EventType.DESTROYED:
-            return f"{job} was removed from {queue}"
+def _sentence(told: _Told, took: float | None) -> str:
+    kind, known, job = told.kind, told.known, told.job_class or "a job"
+    if kind is EventType.ENQUEUED:
+        return f"{job} was enqueued on {told.queue or 'a queue'}"
+    if kind is EventType.DEQUEUED:
+        waited = _seconds("after", _number(known.get("_time_in_queue")))
+        return f"{job} was taken from {told.queue or 'a queue'}{waited}"
+    if kind is EventType.PERFORM_STARTED:
+        return f"{job} began"
+    if kind is EventType.PERFORM_FINISHED:
+        return f"{job} finished{_seconds('in', took)}"
+    if kind is EventType.FAILED:
+        why = ": ".join(text for key in ("_exception", "_message") if (text := _text(known.get(key))))
+        return f"{job} failed{_seconds('after', took)}{f': {why}' if why else ''}"
+    return f"{job} was removed from {told.queue or 'a queue'}"
 
 
-def _event_fields(event: Event, at: Moment, name: str) -> dict[str, Any]:
-    known = event.metadata
+def _course(told: _Told, at: Moment, took: float | None) -> bytes:
+    """When an event was among those of its job, why, and when what ended with it began."""
+    known = told.known
     # Times of one millisecond sort by it: the order of a job's life.
-    fields: dict[str, Any] = {"id": name, "sequence": 4 * read_attempt(known) + _STAGES.get(event.event_type, _END)}
-    if reason := _text(known.get("_reason")):
-        fields["reason"] = reason
-    took = _number(known.get("_time_to_perform"))
-    if took is not None and 0 <= took < 1e9:  # noqa: PLR2004 - 30 years; more is no time, and no long of nanoseconds
-        fields["duration"] = round(took * 1e9)
-        if start := at.before(took):
-            fields["start"] = start
-    return fields
+    sequence = b',"sequence":%d' % (4 * read_attempt(known) + _STAGES.get(told.kind, _END))
+    if "_reason" in known and (reason := _text(known["_reason"])):
+        sequence += b',"reason":' + _encode(reason)
+    if took is None or not 0 <= took < 1e9:  # noqa: PLR2004 - 30 years; more is no time, and no long of nanoseconds
+        return sequence
+    start = at.before(took)
+    began = b"" if start is None else b',"start":"%b"' % start.encode()
+    return b'%b,"duration":%d%b' % (sequence, round(took * 1e9), began)
 
 
 def _error_fields(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,19 +222,27 @@ def _error_fields(known: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def _seldom_fields(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Of errors and traces, which most events have nothing of."""
+    fields = _trace_fields(known.get("_traceparent"))
+    if error := _error_fields(known):
+        fields["error"] = error
+    return fields
+
+
 def _trace_fields(traceparent: object) -> dict[str, Any]:
     found = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
     return {"trace": {"id": found[1]}, "span": {"id": found[2]}} if found else {}
 
 
-def _own_fields(event: Event) -> dict[str, Any]:
-    known = event.metadata
-    args = _encode(event.args)
+def _own_fields(told: _Told) -> dict[str, Any]:
+    known = told.known
+    args = _encode(told.args)
     fields: dict[str, Any] = {"attempt": read_attempt(known), "args": args.decode(), "args_size": len(args)}
     if event_hash := read_hash(known):
         fields["event_hash"] = event_hash
     own: dict[str, Any] = {}
-    for key, value in known.items():
+    for key, value in known.items():  # each event's each key: a table's look, and no call for most
         if key not in _NOT_THE_USERS:
             own[key] = value
         elif key in _READ:
@@ -276,11 +307,6 @@ class Moment(NamedTuple):
     second: datetime
     micro: int
 
-    @property
-    def day(self) -> date:
-        """The day in UTC."""
-        return self.second
-
     def before(self, seconds: float) -> str | None:
         """The time so many seconds before; None where that is before all times."""
         try:
@@ -332,6 +358,8 @@ def _whole(value: object) -> int | None:
 
 
 def _number(value: object) -> float | None:
+    if type(value) is float and math.isfinite(value):  # as all of our own
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -340,8 +368,7 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _seconds(value: object, word: str) -> str:
-    found = _number(value)
+def _seconds(word: str, found: float | None) -> str:
     return "" if found is None else f" {word} {found:.3g} s"
 
 

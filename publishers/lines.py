@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from clues.event import Event, EventType
+
+Values = tuple[EventType, str, str | None, Mapping[str, Any], str | None, Sequence[Any]]
+"""An event's type, timestamp, queue, metadata, worker class and args: what `Event` takes, in its order."""
 
 _TYPES = {kind.value: kind for kind in EventType}
 _DIGITS = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else ord(" ") for byte in range(256))  # noqa: PLR2004
@@ -19,30 +23,38 @@ def event_of(line: bytes) -> Event:
     Raises:
         ValueError: the line is no event.
     """
-    return reader()(line)
+    return Event(*reader()(line))
 
 
 @functools.cache
-def reader() -> Callable[[bytes], Event]:
-    """What reads lines: orjson, and where that finds anything unusual, the standard library."""
+def reader() -> Callable[[bytes], Values]:
+    """What reads lines: orjson, and where that finds anything unusual, the standard library.
+
+    Returns:
+        A function from a line to its event's values; it raises ValueError for a line that is no event.
+    """
     try:
         import orjson  # noqa: PLC0415 - an extra
     except ImportError:
-        return Event.from_line
+        return _plainly
     loads = orjson.loads
 
-    def read(line: bytes) -> Event:
+    def read(line: bytes) -> Values:
         try:
             found = loads(line)
             at, metadata, args = found["timestamp"], found["metadata"], found["args"]
             if type(at) is str and type(metadata) is dict and type(args) is list and not has_long_number(line):
-                kind = _TYPES[found["event_type"]]
-                return Event(kind, at, found["queue"], metadata, found["worker_class"], args)
+                return _TYPES[found["event_type"]], at, found["queue"], metadata, found["worker_class"], args
         except (KeyError, TypeError, ValueError):
             pass  # it is no event, and why is said below; or one with half a character, say, that orjson does not take
-        return Event.from_line(line)
+        return _plainly(line)
 
     return read
+
+
+def _plainly(line: bytes) -> Values:
+    event = Event.from_line(line)
+    return event.event_type, event.timestamp, event.queue, event.metadata, event.worker_class, event.args
 
 
 def has_long_number(line: bytes) -> bool:
