@@ -53,9 +53,14 @@ class Choice:
             raise ConfigError(msg) from None
         return cls(kinds, share)
 
+    @property
+    def everything(self) -> bool:
+        """Whether it gets all events."""
+        return self.events is None and self.sample == 1.0
+
     def wants(self, line: bytes) -> bool:
         """Whether a line's event is among them; a line that is no event is, so that it is not passed over silently."""
-        if self.events is None and self.sample == 1.0:
+        if self.everything:
             return True
         found = _TYPE.match(line)
         if found is None:

@@ -135,7 +135,8 @@ class Courier:
         batch = self._source.read(self.checkpoint.positions, self._destination.max_events, self._destination.max_bytes)
         if not batch.lines and batch.positions == self.checkpoint.positions:
             return False
-        wanted = [line for line in batch.lines if self._choice.wants(line)]
+        wants = self._choice.wants
+        wanted = batch.lines if self._choice.everything else [line for line in batch.lines if wants(line)]
         if not self._deliver(wanted):
             return False
         self.checkpoint.left_out += len(batch.lines) - len(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -109,8 +110,12 @@ class Server:
         if options.get("verify_certs") is False:
             options["ssl_show_warn"] = False
         hosts = [*map(_plain, self.hosts)] or None
-        serializer: Any = AsIs()
-        return elasticsearch.Elasticsearch(hosts, max_retries=0, serializers={AsIs.mimetype: serializer}, **options)
+        serializers: dict[str, Any] = {AsIs.mimetype: AsIs()}
+        with contextlib.suppress(ImportError):  # orjson is an extra of its own: answers have a line for each event
+            from elastic_transport import OrjsonSerializer  # noqa: PLC0415
+
+            serializers[OrjsonSerializer.mimetype] = OrjsonSerializer()
+        return elasticsearch.Elasticsearch(hosts, max_retries=0, serializers=serializers, **options)
 
     def _opensearch(self) -> Any:
         import opensearchpy  # noqa: PLC0415 - the same

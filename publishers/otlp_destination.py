@@ -55,7 +55,7 @@ class Plan:
 class OTLPDestination:
     """OpenTelemetry, as the shipper sees it."""
 
-    max_events = 512
+    max_events = 1024
     max_bytes = 1_000_000  # servers of gRPC take 4 MB
 
     def __init__(
@@ -91,7 +91,8 @@ class OTLPDestination:
     def send(self, batch: Sequence[bytes], /) -> Sent:
         """Deliver lines: their logs, then spans of those whose logs were taken, then count what is done with."""
         told, unreadable = self._read(batch)
-        chosen = [one for one in told if self._plan.choice.wants(one.line)]
+        choice = self._plan.choice
+        chosen = told if choice.everything else [one for one in told if choice.wants(one.line)]
         logs = self._send_logs(chosen)
         spans = self._send_spans(logs.done)
         refused = [(one, f"logs: {reason}") for one, reason in logs.refused]
@@ -186,7 +187,7 @@ class OTLPDestination:
     def _count(self, told: list[Told], left: set[bytes]) -> None:
         if self._meter is not None:
             for one in told:
-                if one.line not in left:
+                if not left or one.line not in left:
                     self._meter.count(one.event)
 
     def _tell(self, *found: Exported) -> None:

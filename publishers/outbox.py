@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -30,6 +31,7 @@ DRAIN_TIMEOUT = 5.0
 """Seconds that a companion goes on to deliver when its tree has ended; what is left stands in the journal."""
 
 _LOOK = 0.02
+_GARBAGE = 50_000  # objects, more than a batch has: those are freed as it goes, and were looked through for nothing
 
 
 class Outbox:
@@ -156,6 +158,8 @@ class Companion:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGQUIT, lambda _number, _frame: _wake(waker))
+        gc.freeze()  # what the application had made before: it is looked through no more, and stays shared
+        gc.set_threshold(_GARBAGE)
         shippers = [outbox.shipper(samplers) for outbox in self._outboxes]
         for shipper in shippers:
             shipper.start()

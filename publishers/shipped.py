@@ -95,6 +95,7 @@ class ShippedPublisher(ABC):
         return Companion([self.outbox])
 
     @abstractmethod
+    @abstractmethod
     def destination(self) -> Destination:
         """The destination; called in the process that ships, and there its library is imported."""
 

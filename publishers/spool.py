@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from clues.errors import ConfigError
+from clues.event import json_encoder
 
 SUFFIX = ".jsonl"
 _SEGMENT = re.compile(r"(\d{20})\.jsonl")
@@ -259,7 +260,7 @@ class Spool:
         temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")  # programs may start at once
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
         with os.fdopen(fd, "wb") as file:
-            file.write(json.dumps(told).encode())
+            file.write(_encoded(told))
         temporary.replace(path)
 
     def bury(self, name: str, lines: list[tuple[bytes, str]], at: str) -> None:
@@ -335,6 +336,14 @@ def _read(path: Path) -> Checkpoint | None:
         return Checkpoint(**found)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _encoded(told: Mapping[str, Any]) -> bytes:
+    """A checkpoint: one for each batch, with thousands of numbers in a state."""
+    try:
+        return json_encoder()(told)
+    except (TypeError, ValueError):  # a state with an integer beyond 64 bits, or half a character
+        return json.dumps(told).encode()
 
 
 def _changed(path: Path) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from clues.lines import LONGEST_LINE
 from clues.publishers.spool import Segment, Spool
+
+_USUAL_LINE = 512
 
 
 @dataclass(slots=True)
@@ -47,34 +48,39 @@ class Tail:
             ended = (
                 segment is not segments[-1] and segment.size > batch.positions[segment.number] and has_ended(segment)
             )
-            self._read_segment(segment, batch, max_events, max_bytes, ended=ended)
-            if len(batch.lines) >= max_events or batch.size >= max_bytes:
+            more = self._read_segment(segment, batch, max_events, max_bytes, ended=ended)
+            if more or len(batch.lines) >= max_events or batch.size >= max_bytes:
                 break
         return batch
 
-    def _read_segment(self, segment: Segment, batch: Batch, max_events: int, max_bytes: int, *, ended: bool) -> None:
+    def _read_segment(self, segment: Segment, batch: Batch, max_events: int, max_bytes: int, *, ended: bool) -> bool:
+        """Add lines of a segment; gives whether more of it is to come before those of later ones."""
         at = batch.positions[segment.number]
         if segment.size <= at:
-            return
+            return False
         try:
             fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # dropped, for want of room
-            return
+            return False
         try:
-            text = _read(fd, at, max(max_bytes - batch.size, 1), longer=not batch.lines)
+            # No more than is likely to be taken: what is left over is read again by the next batch.
+            most = max(min(max_bytes - batch.size, (max_events - len(batch.lines)) * _USUAL_LINE), 1)
+            text = _read(fd, at, most, longer=not batch.lines)
             rest = b"\n" not in text and bool(text)
             if rest and (len(text) >= LONGEST_LINE or (ended and not os.pread(fd, 1, at + len(text)))):
                 text += b"\n"  # torn, and nobody will write the rest
         finally:
             os.close(fd)
-        size = segment.size
-        for line in _whole(text):
-            batch.positions[segment.number] = min(batch.positions[segment.number] + len(line), size)
-            batch.size += len(line)
-            if stripped := line.strip():
-                batch.lines.append(stripped)
-            if len(batch.lines) >= max_events or batch.size >= max_bytes:
-                return
+        whole = text.split(b"\n", 1 if len(text) > most else -1)[:-1]  # of more than was to be read, one line
+        begin = consumed = 0
+        while begin < len(whole) and len(batch.lines) < max_events:
+            taken = whole[begin : begin + max_events - len(batch.lines)]
+            begin += len(taken)
+            consumed += sum(map(len, taken)) + len(taken)
+            batch.lines += [stripped for line in taken if (stripped := line.strip())]
+        batch.positions[segment.number] = min(at + consumed, segment.size)
+        batch.size += consumed
+        return len(text) >= most and bool(whole or batch.lines)
 
 
 def _position(segment: Segment, positions: dict[int, int]) -> int:
@@ -92,13 +98,6 @@ def _read(fd: int, at: int, most: int, *, longer: bool) -> bytes:
             break
         text += more
     return text
-
-
-def _whole(text: bytes) -> Iterator[bytes]:
-    start = 0
-    while (end := text.find(b"\n", start)) >= 0:
-        yield text[start : end + 1]
-        start = end + 1
 
 
 def has_ended(segment: Segment) -> bool:

@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from clues.event import Event
 from clues.faults import describe
 from clues.publishers.connection import Connection, PeerClosedError
 from clues.publishers.delivery import Refusal, Sent
+from clues.publishers.lines import reader
 from clues.publishers.names import look_up_within
 
 if TYPE_CHECKING:
@@ -188,9 +188,10 @@ def _sorted(batch: Sequence[bytes]) -> tuple[list[bytes], list[Refusal]]:
     """The events among lines, and those that are none: peers would take them, and choke on them where nobody looks."""
     lines: list[bytes] = []
     refused: list[Refusal] = []
+    read = reader()
     for line in batch:
         try:
-            Event.from_line(line)
+            read(line)
         except ValueError as error:
             refused.append(Refusal(line, str(error)[:200]))
         else:

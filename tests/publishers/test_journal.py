@@ -362,3 +362,31 @@ def test_a_torn_checkpoint(tmp_path: Path, text: bytes) -> None:
     (unknown,) = spool.others({"y"}, path.stat().st_mtime)
     assert spool.others({"x"}, 0.0) == []
     assert (unknown.positions, unknown.name[0]) == ({}, "x")
+
+
+@pytest.mark.parametrize("max_bytes", [1, 700, 5_000, 1 << 20])
+@pytest.mark.parametrize("max_events", [1, 3, 1000])
+def test_lines_come_in_order_however_small_the_batches(tmp_path: Path, max_events: int, max_bytes: int) -> None:
+    """Short ones, long ones, blank ones, in several segments: each once, the oldest segment's first."""
+    spool, wanted = Spool(tmp_path), []
+    spool.make()
+    for number in (1, 2, 3):
+        lines = [b"%d %d:" % (number, size) + b"x" * size for size in (0, 600, 10, 2_000, 511, 512, 5, 70_000, 1)]
+        wanted += lines
+        spool.segment(number).path.write_bytes(b"\n\n".join(lines) + b"\n")
+    tail, positions, found = Tail(spool), dict[int, int](), []
+    while (batch := tail.read(positions, max_events, max_bytes)).positions != positions:
+        assert len(batch.lines) <= max_events
+        positions = batch.positions
+        found += batch.lines
+    assert found == wanted
+    assert positions == {segment.number: segment.size for segment in spool.segments()}
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud800", 1.5, [None, {"é": True}]])
+def test_any_state_is_kept(tmp_path: Path, value: object) -> None:
+    """Whatever is plain JSON, be it beyond what orjson takes."""
+    spool = Spool(tmp_path)
+    spool.make()
+    spool.save(Checkpoint("there", {1: 5}, state={"value": value}))
+    assert spool.checkpoint("there").state == {"value": value}
