@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import pages, promises, results, table
+from benchmarks import environments, pages, promises, results, table
 from benchmarks.arena import Arena, events_in
 from benchmarks.contenders import own
 from benchmarks.groups import GROUPS
@@ -118,6 +118,21 @@ def test_events_in_a_log_are_counted_by_type(tmp_path: Path) -> None:
     log = tmp_path / "clues.log"
     log.write_text('{"event_type":"dequeued","queue":"q"}\n' * 3 + '{"event_type":"failed","queue":"q"}\n')
     assert events_in(log) == {"dequeued": 3, "perform_started": 0, "perform_finished": 0, "other": 1}
+
+
+def test_a_peer_that_cannot_be_installed_is_left_out_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried once, and leaves nothing that looks like an environment."""
+    monkeypatch.setattr(environments, "_PLACE", tmp_path / ".bench")
+    (tmp_path / "peer").mkdir()
+    (tmp_path / "peer" / "requirements.txt").write_text("./no_such_wheel-1.0-py3-none-any.whl\n")
+    run = Run()
+    assert [environments.prepared("peer", run, tmp_path) for _ in range(2)] == [None, None]
+    (note,) = run.notes
+    assert note.startswith("peer is left out")
+    assert "no_such_wheel" in note
+    assert not (tmp_path / ".bench" / "peer").exists()
 
 
 def test_programs_that_fail_show_what_they_said() -> None:
