@@ -114,9 +114,16 @@ def push_connection(client: redis.Redis) -> Any:
     return _connection(client, {**_SHORT_TIMEOUTS, "protocol": 3, "health_check_interval": 0}, "parser_class")
 
 
-def own_connection(client: redis.Redis) -> Any:
-    """Make a connection beside the client's own, with its settings; it is not connected yet."""
-    return _connection(client, {})
+def own_connection(client: redis.Redis, **changed: Any) -> Any:
+    """Make a connection beside the client's own, with its settings but for some; it is not connected yet."""
+    return _connection(client, changed)
+
+
+def may_be_shared(client: redis.Redis) -> bool:
+    """Whether processes can use a connection of this client's one after the other: it is a mere socket."""
+    pool = client.connection_pool
+    plain = pool.connection_class in {redis.Connection, UnixDomainSocketConnection}
+    return plain and pool.connection_kwargs.get("credential_provider") is None
 
 
 def _connection(client: redis.Redis, changed: Mapping[str, Any], *left_out: str) -> Any:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from clues.resque.connect import own_connection
+from clues.resque.connect import may_be_shared, own_connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_PATIENCE = 0.5  # seconds for a connection that is made for a child, while nothing else can be done
+_LATER = 5.0  # seconds after which one is tried again
 _QUIET = 1.0  # seconds from which on a connection is looked at before it is used: its server may have closed it
 
 
@@ -60,6 +62,26 @@ class Direct:
                 raise reply
         return replies
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection that nobody uses just now."""
+        return self._pid == os.getpid() and bool(self._free)
+
+    def adopt(self, connection: Any) -> None:
+        """Use a connection that the parent has made, once it is sure that nothing is left to be read on it.
+
+        Raises:
+            RedisError: it is lost.
+        """
+        connection.pid = os.getpid()  # so that ending it ends it for the parent, too
+        token = os.urandom(8)
+        connection.send_packed_command(connection.pack_command("ECHO", token), check_health=False)
+        if connection.read_response() == token:
+            self._pid = os.getpid()
+            self._free = deque([(connection, time.monotonic())])
+        else:  # what a process before us has asked for
+            connection.disconnect()
+
     def close(self) -> None:
         """Close the connections that nobody uses just now; the next command makes another."""
         with contextlib.suppress(IndexError):
@@ -79,6 +101,52 @@ class Direct:
         connection = own_connection(self._client)
         connection.connect()  # not left to the first command, which would ask no Sentinel where to
         return connection
+
+
+class Lent:
+    """Connections that a process makes for those that it forks, so that not each has to connect.
+
+    On each there is one child at a time; when one has ended well, the next may have its connection. Nothing is ever
+    sent here. Only plain sockets are lent, as encryption has a state that processes can't share.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._free: list[Any] = []
+        self._lent: dict[int, Any] = {}
+        self._not_before = 0.0
+
+    def next(self) -> Any:
+        """A connection for the child that is forked next; None where it has to connect by itself."""
+        if self._free:
+            return self._free.pop()
+        if time.monotonic() < self._not_before or not may_be_shared(self._client):
+            return None
+        connection = own_connection(self._client, socket_connect_timeout=_PATIENCE)
+        try:
+            connection.connect()
+        except (redis.RedisError, OSError):
+            self._not_before = time.monotonic() + _LATER
+            return None
+        return connection
+
+    def to(self, pid: int, connection: Any) -> None:
+        """A child has it."""
+        if connection is not None:
+            self._lent[pid] = connection
+
+    def ended(self, pid: int, *, well: bool) -> None:
+        """A child has ended: in the middle of a command, for all we know, unless it ended well."""
+        connection = self._lent.pop(pid, None)
+        if connection is not None and well:
+            self._free.append(connection)
+        elif connection is not None:
+            connection.disconnect()
+
+    def forget(self) -> None:
+        """In a child: the others' connections are none of its business."""
+        for connection in (*self._free, *self._lent.values()):
+            connection._sock.close()  # noqa: SLF001 - redis-py has no other way to the socket
 
 
 class Script:

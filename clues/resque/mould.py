@@ -37,6 +37,7 @@ from clues.resque.signals import WakeUp
 from clues.resque.slots import worker_id
 from clues.resque.starter import StarterWorker, read_config
 from clues.resque.starter_hooks import StarterHooks
+from clues.resque.store import TROUBLE
 from clues.resque.worker_hooks import hooks
 from clues.resque.worker_log import log_as_resque, log_as_starter
 
@@ -129,6 +130,7 @@ class Mould:
             self._client.store.client.ping()  # what each child would do first, done once
             redis.connection_pool.disconnect()  # children make their own connections
         self._client.store.hang_up()
+        self._lent = self._client.store.lent()
         gc.collect()
         gc.freeze()  # what is loaded stays: no collection in a child touches its memory, which would copy it
         self._channel.send(
@@ -172,6 +174,7 @@ class Mould:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self._children.discard(pid)
+                self._lent.ended(pid, well=status == 0)
                 if self._starter is not None:
                     self._starter.ended(pid)
                 self._channel.send(ended={"pid": pid, "status": status})
@@ -200,14 +203,22 @@ class Mould:
         if self._starter is not None and not self._starter.before_fork(self._starter_worker(slot)):
             self._channel.send(forked={"pid": 0, "slot": slot, "role": "worker"})
             return
-        pid = self._fork(lambda: self._be_worker(place), slot, "worker")
+        # What can be made before the fork is: a child writes to each page of memory that it uses, which copies it.
+        process = WorkerProcess(self._client, self._options, place)
+        connection = self._lent.next() if self._options.forks else None
+        pid = self._fork(lambda: self._be_worker(process, slot, connection), slot, "worker")
+        process.let_go()
+        self._lent.to(pid, connection)
         if self._starter is not None:
             self._starter.forked(pid, slot)
 
-    def _be_worker(self, place: Place) -> None:
+    def _be_worker(self, process: WorkerProcess, slot: int, connection: Any) -> None:
+        if connection is not None:
+            with contextlib.suppress(*TROUBLE):  # it makes one by itself
+                self._client.store.adopt(connection)
         if self._starter is not None:
-            self._starter.after_fork(self._starter_worker(place.slot, os.getpid()))
-        WorkerProcess(self._client, self._options, place).run()
+            self._starter.after_fork(self._starter_worker(slot, os.getpid()))
+        process.run()
 
     def _fork_clerk(self, told: dict[str, Any]) -> None:
         self._fork(
@@ -242,6 +253,7 @@ class Mould:
         try:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._channel.close()
+            self._lent.forget()
             act()
             status = 0
         except BaseException:

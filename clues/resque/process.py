@@ -116,6 +116,10 @@ class WorkerProcess:
         self._crashed: BaseException | None = None
         self._alone: Heartbeat | None = None  # beats for a process without a master
 
+    def let_go(self) -> None:
+        """In the process that forks: this is the child's."""
+        del self._watcher  # which knows of us, so that nothing would be closed before the next garbage collection
+
     def run(self) -> NoReturn:
         """Do it; the process ends here."""
         status = 1
@@ -131,7 +135,7 @@ class WorkerProcess:
         self._handle_before()
         self._show("Starting")
         with contextlib.suppress(*TROUBLE):
-            self._client.store.direct.run(("PING",))  # connected ahead of need
+            self._client.store.get_ready()  # ahead of need
         self._place.notify("ready")
         self._place.board.occupy(self._place.slot)
         records = self._place.board.records(self._place.slot)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import redis
 
 from clues.resque.connect import LOST, check_server, describe
-from clues.resque.direct import Direct, Script
+from clues.resque.direct import Direct, Lent, Script
 from clues.resque.keys import Keys
 from clues.resque.lease import Lease
 from clues.resque.wire import encode
@@ -197,6 +197,27 @@ class Store:
         if not self._checked:
             self.client  # noqa: B018 - checks
         return self._direct
+
+    def adopt(self, connection: Any) -> None:
+        """Use a connection that the parent process has made.
+
+        Raises:
+            RedisError: it is lost.
+        """
+        self._direct.adopt(connection)
+
+    def lent(self) -> Lent:
+        """What makes connections for forked processes."""
+        return Lent(self._client)
+
+    def get_ready(self) -> None:
+        """Connect, unless that was done.
+
+        Raises:
+            RedisError: Redis can't be reached, or refuses.
+        """
+        if not self._direct.connected:
+            self.direct.run(("PING",))
 
     def hang_up(self) -> None:
         """Close what `direct` has connected, but for what is in use; the next command connects again."""

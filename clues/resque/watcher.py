@@ -70,11 +70,10 @@ class Watcher:
         self._kill = False
         self._ending: Reason | None = None
         self._thrown: dict[int, _Thrown] = {}
-        self._thread = threading.Thread(target=self._run, name="clues-watcher", daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
-        self._thread.start()
+        threading.Thread(target=self._run, name="clues-watcher", daemon=True).start()
 
     # what handlers of signals call
 

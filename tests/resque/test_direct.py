@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import redis as redis_py
 
 from clues.resque import direct as module
 from clues.resque.connect import connect
-from clues.resque.direct import Direct, Script
+from clues.resque.direct import Direct, Lent, Script
 from tests.redis_server import RedisServer
 from tests.resque.proxy import Proxy
 
@@ -114,3 +116,77 @@ def test_a_script_that_fails(direct: Direct) -> None:
     """Raises what it says."""
     with pytest.raises(redis_py.ResponseError, match="no luck"):
         Script(b"return redis.error_reply('no luck')").run(direct, [], [])
+
+
+# connections for forked processes
+
+
+def asked_by_a_child(lent: Lent, direct: Direct, leave: Callable[[Any], int]) -> tuple[int, bool]:
+    """Fork a child that says over which connection it asks, and whether one was lent; `leave` gives its status."""
+    connection = lent.next()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        lent.forget()
+        if connection is not None:
+            direct.adopt(connection)
+        os.write(writer, f"{me(direct)} {int(connection is not None)}".encode())
+        os._exit(leave(connection))
+    lent.to(pid, connection)
+    _, status = os.waitpid(pid, 0)
+    lent.ended(pid, well=status == 0)
+    number, was_lent = os.read(reader, 100).split()
+    os.close(reader)
+    os.close(writer)
+    return int(number), was_lent == b"1"
+
+
+def test_children_one_after_the_other(redis_url: str) -> None:
+    """Have one connection, which none of them has to make."""
+    lent, direct = Lent(connect(redis_url)), Direct(connect(redis_url))
+    found = [asked_by_a_child(lent, direct, lambda _: 0) for _ in range(3)]
+    assert found == [(found[0][0], True)] * 3
+
+
+def test_children_at_once(redis_url: str) -> None:
+    """Have each its own."""
+    lent = Lent(connect(redis_url))
+    first, second = lent.next(), lent.next()
+    assert first is not second
+    lent.to(1, first)
+    lent.to(2, second)
+    lent.ended(2, well=True)
+    assert lent.next() is second
+
+
+def test_a_child_that_was_killed(redis_url: str) -> None:
+    """May have been in the middle of a command: nobody gets its connection."""
+    lent, direct = Lent(connect(redis_url)), Direct(connect(redis_url))
+    first, _ = asked_by_a_child(lent, direct, lambda _: 1)
+    second, was_lent = asked_by_a_child(lent, direct, lambda _: 0)
+    assert (second != first, was_lent) == (True, True)
+
+
+def test_a_child_that_left_an_answer_unread(redis_url: str) -> None:
+    """The next one finds that out, and connects by itself."""
+
+    def leave(connection: Any) -> int:
+        connection.send_packed_command(connection.pack_command("PING"))
+        return 0
+
+    lent, direct = Lent(connect(redis_url)), Direct(connect(redis_url))
+    first, _ = asked_by_a_child(lent, direct, leave)
+    second, was_lent = asked_by_a_child(lent, direct, lambda _: 0)
+    assert (second != first, was_lent) == (True, True)
+
+
+def test_no_redis_to_connect_to(tmp_path: Path) -> None:
+    """The child has to, and nobody waits."""
+    lent = Lent(connect(f"unix://{tmp_path}/none.sock"))
+    assert lent.next() is None
+    assert lent.next() is None
+
+
+def test_encrypted_connections_are_not_lent() -> None:
+    """Nor are those of a class that we don't know."""
+    assert Lent(connect("rediss://127.0.0.1:1/0")).next() is None
