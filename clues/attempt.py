@@ -117,6 +117,11 @@ class Attempt:
 _process = os.getpid()
 
 
+def process_id() -> int:
+    """This process' id; asked of the system once in each."""
+    return _process
+
+
 def _forked() -> None:
     global _process  # noqa: PLW0603 - asked for at every event, where a system call counts
     _process = os.getpid()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from clues.attempt import METADATA, Attempt, metadata_in
+from clues.attempt import METADATA, Attempt, metadata_in, process_id
 from clues.config import Config
 from clues.metadata import read_attempt, read_hash, users_own
 from clues.plain import plain
@@ -23,9 +22,9 @@ def stamped(config: Config, queue: str, item: Item, *, preprocess: bool) -> Atte
         item: ``{"class": …, "args": […]}``; gets ``clues_metadata``.
         preprocess: whether to run the item preprocessors.
     """
-    before = metadata_in(item) or {}
-    own = _system_keys(config, before, config.clock())
     preprocess = preprocess and (bool(config.item_preprocessors) or config.propagator is not None)
+    before = metadata_in(item) or {}
+    own = _system_keys(config, before)
     if not before and not preprocess:
         item[METADATA] = own
     else:
@@ -36,13 +35,13 @@ def stamped(config: Config, queue: str, item: Item, *, preprocess: bool) -> Atte
     return Attempt(config, queue, item, item[METADATA], own["_event_hash"])
 
 
-def _system_keys(config: Config, known: Mapping[str, Any], now: float) -> dict[str, Any]:
+def _system_keys(config: Config, known: Mapping[str, Any]) -> dict[str, Any]:
     own = {
-        "_event_hash": read_hash(known) or config.new_hash(),
-        "_attempt": read_attempt(known),
+        "_event_hash": (read_hash(known) if known else None) or config.new_hash(),
+        "_attempt": read_attempt(known) if known else 1,
         "_hostname": config.hostname,
-        "_process": os.getpid(),
-        "_enqueued_time": now,
+        "_process": process_id(),
+        "_enqueued_time": config.clock(),
     }
     parent = current_job()
     if parent is not None and parent.event_hash is not None and parent.event_hash != own["_event_hash"]:

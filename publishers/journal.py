@@ -20,6 +20,7 @@ from typing import Literal, get_args
 from clues.errors import ConfigError, JournalFullError
 from clues.event import Event
 from clues.forklock import ForkLock
+from clues.publishers.flood import Flood
 from clues.publishers.spool import Segment, Spool
 
 Sync = Literal["never", "second", "always"]
@@ -89,6 +90,8 @@ class Journal:
         self._using = ForkLock()
         self._fd = -1
         self._doubtful = False
+        self._flood = Flood()
+        self._unseen = 0  # bytes that were written since the segment was last looked at
         self._full_until = 0.0
         self._synced = 0.0
         self.spool.make()
@@ -107,6 +110,10 @@ class Journal:
                 if self._fd < 0:
                     self._enter(lines)
                 self._write(lines)
+                self._unseen += len(lines)
+                if self._unseen < self.options.segment_bytes >> 4 and not self._flood.lets_look():
+                    return
+                self._unseen = 0
                 found = os.fstat(self._fd)
                 if found.st_nlink and found.st_size < self.options.segment_bytes:
                     return

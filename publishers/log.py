@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 import stat
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,13 +14,11 @@ from urllib.parse import SplitResult, unquote
 from clues.errors import ConfigError
 from clues.event import Event
 from clues.forklock import ForkLock
+from clues.publishers.flood import Flood
 
 # Without O_NONBLOCK a named pipe or /dev/stdout would block the job when its reader stalls; files don't mind it.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _MODE = 0o640
-
-_FLOOD = 0.01
-_LOOKS = 16  # in that time, in seconds, that find all as it was; later writes in it don't look at the path any more
 
 
 class LogPublisher:
@@ -111,8 +108,7 @@ class _File:
         self._using = ForkLock()
         self._fd = -1
         self._doubtful = False
-        self._looking_until = 0.0
-        self._looks = 0
+        self._flood = Flood()
         try:
             self._open()
         except OSError as error:
@@ -120,15 +116,13 @@ class _File:
             raise ConfigError(msg) from error
 
     def write(self, events: Sequence[Event]) -> None:
-        lines = [event.marshalled + b"\n" for event in events]
+        lines = [event.marshalled for event in events]
         with self._using.lock:
             if not self._is_current():
                 self._open()
-            if len(lines) == 1 or self._is_file:
-                self._append(b"".join(lines))
-            else:
-                for line in lines:  # a pipe takes short pieces whole
-                    self._append(line)
+            # A pipe takes short pieces whole.
+            for text in [b"\n".join(lines)] if self._is_file else lines:
+                self._append(text + b"\n")
 
     def close(self) -> None:
         with self._using.lock:
@@ -158,12 +152,7 @@ class _File:
         """Whether what we hold open is still the file at the path, and this still the process that opened it."""
         if self._fd < 0 or self._pid != os.getpid():
             return False
-        # Looking costs more than writing, so in a flood of events not every write does.
-        now = time.monotonic()
-        if now > self._looking_until:
-            self._looking_until, self._looks = now + _FLOOD, 0
-        self._looks += 1
-        return self._looks > _LOOKS or self._looks_current()
+        return not self._flood.lets_look() or self._looks_current()
 
     def _looks_current(self) -> bool:
         try:
@@ -179,7 +168,7 @@ class _File:
         self._fd = fd
         found = os.fstat(fd)
         self._identity = found.st_dev, found.st_ino
-        self._looks = 0
+        self._flood.over()
         self._is_file = stat.S_ISREG(found.st_mode)
         self._pid = os.getpid()
 

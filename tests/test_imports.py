@@ -103,7 +103,7 @@ def test_import_clues_brings_clues_alone() -> None:
 @pytest.mark.parametrize(
     ("publisher", "modules", "slow"),
     [
-        ('LogPublisher("x.log")', {"log"}, set()),
+        ('LogPublisher("x.log")', {"log", "flood"}, set()),
         ("StandardOutPublisher()", {"stream"}, set()),
         ('UDPPublisher("127.0.0.1", 9)', {"udp", "datagrams", "names", "query"}, {"socket"}),
         ('StatsdPublisher("127.0.0.1")', {"statsd", "statsd_packets", "datagrams", "names", "query"}, {"socket"}),

@@ -263,7 +263,7 @@ class Store:
 
     def queues(self) -> list[str]:
         """The known queues, sorted by bytes."""
-        return [_text(name) for name in sorted(self.client.smembers(self.keys.queues))]
+        return [_text(name) for name in sorted(self.direct.run(("SMEMBERS", self.keys.queues))[0])]
 
     def items_from_the_tail(self, queue: str) -> Iterable[list[bytes]]:
         """All items of a queue in chunks, last chunk first: workers that pop meanwhile then make us skip none."""
@@ -355,6 +355,11 @@ class Store:
         args = [len(finish_keys), len(finish_args), *finish_args, *take_args]
         reply = self._finish_and_take.run(self.direct, [*finish_keys, *take_keys], args)
         return _taken(reply, wanted) if isinstance(reply, list) else None
+
+    def know(self, worker_id: str, queues: Sequence[str]) -> None:
+        """Make the names ahead of need that a worker's steps take."""
+        self._named("take", worker_id, tuple(queues))
+        self._named("finish", worker_id, (self.keys.failed,))
 
     def _take_args(self, worker_id: str, wanted: Wanted) -> tuple[Sequence[bytes], list[Any]]:
         keys, names = self._named("take", worker_id, tuple(wanted.queues))

@@ -122,6 +122,7 @@ class WorkerThread:
         self._begun = False
         self._told = self._polled_at = -math.inf
         self._known: Sequence[str] = () if queues.has_patterns else queues.expand(())
+        self._store.know(worker_id, self._known)
         self.processed = 0
         self.failed = 0
 

@@ -10,11 +10,13 @@ import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from clues.errors import ConfigError, JournalFullError
 from clues.event import Event
+from clues.publishers import flood
 from clues.publishers.journal import Journal, JournalOptions
 from clues.publishers.spool import Checkpoint, Segment, Spool, spool_folder
 from clues.publishers.tail import Tail
@@ -76,6 +78,27 @@ def test_many_events_for_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest
     journal.append(event(5))
     lines = journal.spool.segments()[0].path.read_bytes().split(b"\n")
     assert [Event.from_line(line).args[0] for line in [*lines[:3], lines[4]]] == [0, 1, 2, 5]
+
+
+def test_a_flood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every event looks at the segment; one that is full is found so soon enough."""
+    monkeypatch.setattr(flood, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    looks: list[int] = []
+    look = os.fstat
+
+    def watched(fd: int) -> os.stat_result:
+        looks.append(fd)
+        return look(fd)
+
+    monkeypatch.setattr(os, "fstat", watched)
+    size = 64 * 1024
+    journal = Journal(tmp_path, JournalOptions(segment_bytes=size))
+    for number in range(1000):
+        journal.append(event(number))
+    assert len(looks) < 200
+    assert len(journal.spool.segments()) > 2
+    assert all(size <= segment.size < size * 9 // 8 for segment in journal.spool.segments()[:-1])
+    assert everything(journal.spool) == list(range(1000))
 
 
 def test_processes_and_threads(tmp_path: Path) -> None:

@@ -22,8 +22,7 @@ import pytest
 from clues.errors import ConfigError
 from clues.event import Event, EventType
 from clues.logging import JobFormatter
-from clues.publishers import LogPublisher
-from clues.publishers import log as log_module
+from clues.publishers import LogPublisher, flood
 from tests.forks import forked, held_elsewhere
 from tests.stories import Stage, live
 from tests.waiting import wait_for
@@ -118,7 +117,7 @@ def test_many_events_for_a_logger(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_flood(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not every write looks for the file then; nothing is lost, and the next look finds that it was renamed."""
     now = [0.0]
-    monkeypatch.setattr(log_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(flood, "time", SimpleNamespace(monotonic=lambda: now[0]))
     now[0] = 100.0
     log = LogPublisher(path)
     for number in range(20):
@@ -256,7 +255,7 @@ WRITER = """
 import sys
 from clues.event import Event, EventType
 from clues.publishers import LogPublisher
-from clues.publishers import log as log_module
+from clues.publishers import flood
 path, number, count, fork = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 
 def write(log, number):
