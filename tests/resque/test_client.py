@@ -81,6 +81,7 @@ def counted(redis_server: RedisServer, redis: Redis) -> Iterator[Resque]:
     pool = redis_py.ConnectionPool(connection_class=Counting, host="127.0.0.1", port=redis_server.port)
     counted = Resque(redis_py.Redis(connection_pool=pool), registry=Registry())
     counted.size("warm")
+    counted.store.get_ready()
     Counting.sent = 0
     yield counted
     pool.disconnect()
