@@ -18,8 +18,11 @@ from tests.redis_server import RedisServer
 from tests.resque.proxy import Proxy
 
 
-@pytest.fixture
-def direct(redis_url: str) -> Direct:
+@pytest.fixture(params=["hiredis", "redis-py"])
+def direct(redis_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Direct:
+    """With either way to write commands."""
+    if request.param == "redis-py":
+        monkeypatch.setattr(module, "pack_command", None)
     return Direct(connect(redis_url))
 
 
