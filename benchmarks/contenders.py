@@ -58,10 +58,12 @@ PEERS = (
 )
 
 
-def own(name: str, jobs: int, *, log: bool = True, light: bool = False, **settings: object) -> Contender:
+def own(
+    name: str, jobs: int, *, log: bool = True, light: bool = False, queues: str = "bench", **settings: object
+) -> Contender:
     """Clues with some settings, such as ``BATCH_SIZE=64``; a process is never replaced unless they say so."""
     environ = {"WORKER_COUNT": "2", "JOBS_PER_FORK": "0", **{key: str(value) for key, value in settings.items()}}
-    work = ("python", "-m", "clues", "work", "--app", "jobs", "--queues", "*")
+    work = ("python", "-m", "clues", "work", "--app", "jobs", "--queues", queues)
     return Contender(name, OWN, (work,), jobs, "enqueue_many.py", environ, log, light)
 
 

@@ -50,13 +50,13 @@ def _cases(run: Run) -> Iterator[Case]:
     fewer = run.pick(1, 10)
     for count in (1, 2, 4, 8, 16) if not run.quick else (1, 2):
         name = f"{count} process{'es' if count > 1 else ''}, BATCH_SIZE=64"
-        yield _all(own(name, 200_000 // fewer, WORKER_COUNT=count, BATCH_SIZE=64))
+        yield _all(own(name, 200_000 // fewer, queues="*", WORKER_COUNT=count, BATCH_SIZE=64))
     for depth in (10_000, 1_000_000, 10_000_000)[: 1 if run.quick else 3 if run.deep else 2]:
-        yield Case(own(f"{depth:,} jobs waiting", 0), depth, 10_000)
+        yield Case(own(f"{depth:,} jobs waiting", 0, queues="*"), depth, 10_000)
     for queues in (1, 10, 100, 500):
-        yield _all(own(f"{queues} queue{'s' if queues > 1 else ''}", 10_000 // fewer), queues=queues)
+        yield _all(own(f"{queues} queue{'s' if queues > 1 else ''}", 10_000 // fewer, queues="*"), queues=queues)
     for name, size, jobs in _SIZES:
-        yield _all(own(f"{name} of arguments", jobs // fewer), size=size)
+        yield _all(own(f"{name} of arguments", jobs // fewer, queues="*"), size=size)
 
 
 def _all(contender: Contender, *, queues: int = 1, size: int = 0) -> Case:
