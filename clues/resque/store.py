@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import redis
 
@@ -40,8 +40,7 @@ _REMEMBERED = 1000  # names of keys; with patterns the queues may be others at e
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What an attempt to take a job gave.
 
     Attributes:
@@ -57,8 +56,7 @@ class Taken:
     paused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Which jobs to take.
 
     Attributes:
@@ -72,8 +70,7 @@ class Wanted:
     most: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How the jobs that a worker has performed ended, to be committed in one step.
 
     Attributes:

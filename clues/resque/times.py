@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -24,6 +25,12 @@ _ZONES |= {"EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PD
 
 def run_at(now: float) -> str:
     """When a worker took its job, in UTC: ``2026-11-20T15:09:37Z``."""
+    return _to_the_second(int(now))
+
+
+@functools.lru_cache(1)
+def _to_the_second(now: int) -> str:
+    # A busy worker takes thousands of jobs in a second.
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
 
 
