@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -112,9 +113,7 @@ class Server:
         hosts = [*map(_plain, self.hosts)] or None
         serializers: dict[str, Any] = {AsIs.mimetype: AsIs()}
         with contextlib.suppress(ImportError):  # orjson is an extra of its own: answers have a line for each event
-            from elastic_transport import OrjsonSerializer  # noqa: PLC0415
-
-            serializers[OrjsonSerializer.mimetype] = OrjsonSerializer()
+            serializers["application/json"] = _answers()
         return elasticsearch.Elasticsearch(hosts, max_retries=0, serializers=serializers, **options)
 
     def _opensearch(self) -> Any:
@@ -177,3 +176,21 @@ def _nodes(pool: Any) -> Iterator[str]:
 def _shown(host: Mapping[str, Any]) -> str:
     scheme = "https" if host.get("use_ssl") or host.get("scheme") == "https" else "http"
     return f"{scheme}://{host.get('host')}:{host.get('port', _PORT)}"
+
+
+def _answers() -> Any:
+    """Elastic's quick serializer, which reads what a server quotes of us, too: half a character, say.
+
+    Raises:
+        ImportError: orjson is not installed, or the client is too old to know it.
+    """
+    from elastic_transport import OrjsonSerializer  # noqa: PLC0415 - comes with the client
+
+    class Answers(OrjsonSerializer):
+        def json_loads(self, data: bytes) -> Any:
+            try:
+                return super().json_loads(data)
+            except ValueError:
+                return json.loads(data)
+
+    return Answers()
