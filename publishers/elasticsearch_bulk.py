@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from clues.publishers.delivery import Refusal, Sent
 from clues.publishers.elasticsearch_client import Answer, Client, shortened
-from clues.publishers.elasticsearch_documents import Target, bulk_lines
+from clues.publishers.elasticsearch_documents import Target
+from clues.publishers.elasticsearch_quick import writer
 from clues.publishers.elasticsearch_ready import is_set_up
 
 MAX_EVENTS = 2_000
@@ -61,7 +62,7 @@ class ElasticsearchDestination:
         self.max_bytes = max_bytes
         self._client = client
         self._target = target
-        self._chart = chart
+        self._write = writer(target, chart)
         self._set_up = False
 
     def send(self, batch: Sequence[bytes], /) -> Sent:
@@ -87,9 +88,10 @@ class ElasticsearchDestination:
 
     def _read(self, batch: Sequence[bytes]) -> tuple[list[_Entry], list[Refusal]]:
         entries, refused = [], []
+        write = self._write
         for line in batch:
             try:
-                entries.append(_Entry(line, bulk_lines(line, self._target, self._chart)))
+                entries.append(_Entry(line, write(line)))
             except ValueError as error:
                 refused.append(Refusal(line, shortened(error)))
         return entries, refused

@@ -21,6 +21,7 @@ DATASET = "clues.events"
 
 _MAX_ID = 512  # bytes, Elasticsearch's own limit
 
+_TIMES = {"_time_in_queue": "time_in_queue", "_time_to_perform": "time_to_perform"}
 _TYPES = {
     EventType.ENQUEUED: ["info"],
     EventType.DEQUEUED: ["info"],
@@ -30,11 +31,12 @@ _TYPES = {
     EventType.DESTROYED: ["end"],
 }
 _OUTCOMES = {EventType.PERFORM_FINISHED: "success", EventType.FAILED: "failure"}
-_STAGES = {EventType.ENQUEUED: 0, EventType.DEQUEUED: 1, EventType.PERFORM_STARTED: 2}
-_END = 3
+STAGES = {EventType.ENQUEUED: 0, EventType.DEQUEUED: 1, EventType.PERFORM_STARTED: 2}
+END = 3
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*", re.ASCII)
 _SELDOM = frozenset({"_traceparent", "_exception", "_message", "_backtrace"})
 _NOTHING = object()
+LONGEST_TIME = 1e9  # seconds, 30 years; more is no time, and no long of nanoseconds
 _USUAL = len("2026-11-20T20:59:58.123456Z")
 
 
@@ -64,9 +66,9 @@ def bulk_lines(line: bytes, target: Target, chart: Iterable[str] = ()) -> bytes:
         ValueError: the line is no event, or one without a time.
     """
     kind, timestamp, queue, known, job_class, args = reader()(line)
-    at, name = moment(timestamp), _encode(_id(known, line))
+    at, name = moment(timestamp), encode(_id(known, line))
     told = _Told(kind, _text(queue), _text(job_class), known, args)
-    return b"".join((_action(target.index(at.second)), name, b"}}\n", document(told, at, name, target, chart), b"\n"))
+    return b"".join((action(target.index(at.second)), name, b"}}\n", document(told, at, name, target, chart), b"\n"))
 
 
 class _Told(NamedTuple):
@@ -80,9 +82,9 @@ class _Told(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _action(index: str) -> bytes:
+def action(index: str) -> bytes:
     """What the line before a document begins with; its id follows."""
-    return b'{"create":{"_index":' + _encode(index) + b',"_id":'
+    return b'{"create":{"_index":' + encode(index) + b',"_id":'
 
 
 def _id(known: Mapping[str, Any], line: bytes) -> str:
@@ -104,40 +106,41 @@ def document(told: _Told, at: Moment, name: bytes, target: Target, chart: Iterab
         chart: names of the user's metadata that are to be fields of their own: numbers and labels.
     """
     known = told.known
-    host, pid, service = known.get("_hostname"), known.get("_process"), known.get("_service_name", _NOTHING)
-    frame, own_frame = _frame(
-        told.kind,
-        told.queue,
-        told.job_class,
-        host if type(host) is str else None,
-        pid if type(pid) is int and 0 <= pid < LONG else None,
-        _text(known.get("service.name") if service is _NOTHING else service),
-        target.namespace,
-    )
+    opening, own_frame = frame(told.kind, told.queue, told.job_class, *whose(known), target.namespace)
     took = _number(known["_time_to_perform"]) if "_time_to_perform" in known else None
-    own = _own_fields(told)
-    seldom = _seldom_fields(known) if _SELDOM & known.keys() else {}
-    if chart:
-        metrics, labels = _charted(known, chart)
-        if labels:
-            seldom["labels"] = labels
-        if metrics:
-            own["metrics"] = metrics
+    own: dict[str, Any] = {}
+    if event_hash := read_hash(known):
+        own["event_hash"] = event_hash
+    for key, field in _TIMES.items():
+        if (found := _number(known.get(key))) is not None:
+            own[field] = found
+    seldom, shared = shared_fields(known, told.args, chart)
+    own |= shared
     # Put together from the frames: all that is left to encode are texts and the event's own values.
     return b'{"@timestamp":"%b","message":%b%b%b,"id":%b%b%b%b}' % (
         at.text.encode(),
-        _encode(_sentence(told, took)),
-        b"," + _encode(seldom)[1:-1] if seldom else b"",
-        frame,
+        encode(_sentence(told, took)),
+        b"," + encode(seldom)[1:-1] if seldom else b"",
+        opening,
         name,
         _course(told, at, took),
         own_frame,
-        _encode(own)[1:],
+        encode(own)[1:],
+    )
+
+
+def whose(known: Mapping[str, Any]) -> tuple[str | None, int | None, str | None]:
+    """Host, process and service."""
+    host, pid, service = known.get("_hostname"), known.get("_process"), known.get("_service_name", _NOTHING)
+    return (
+        host if type(host) is str else None,
+        pid if type(pid) is int and 0 <= pid < LONG else None,
+        _text(known.get("service.name") if service is _NOTHING else service),
     )
 
 
 @functools.lru_cache(maxsize=1024)
-def _frame(  # noqa: PLR0913, PLR0917 - all that many events have in common, each a text, a number, or not known
+def frame(  # noqa: PLR0913, PLR0917 - all that many events have in common, each a text, a number, or not known
     kind: EventType,
     queue: str | None,
     job_class: str | None,
@@ -170,7 +173,7 @@ def _frame(  # noqa: PLR0913, PLR0917 - all that many events have in common, eac
     }
     own = {name: value for name, value in (("queue", queue), ("job_class", job_class)) if value}
     before_own = b'},"clues":{'
-    return b"," + _encode(fields)[1:-2], before_own + _encode(own)[1:-1] + b"," * bool(own)
+    return b"," + encode(fields)[1:-2], before_own + encode(own)[1:-1] + b"," * bool(own)
 
 
 def sentence(event: Event) -> str:
@@ -200,14 +203,17 @@ def _course(told: _Told, at: Moment, took: float | None) -> bytes:
     """When an event was among those of its job, why, and when what ended with it began."""
     known = told.known
     # Times of one millisecond sort by it: the order of a job's life.
-    sequence = b',"sequence":%d' % (4 * read_attempt(known) + _STAGES.get(told.kind, _END))
+    sequence = b',"sequence":%d' % (4 * read_attempt(known) + STAGES.get(told.kind, END))
     if "_reason" in known and (reason := _text(known["_reason"])):
-        sequence += b',"reason":' + _encode(reason)
-    if took is None or not 0 <= took < 1e9:  # noqa: PLR2004 - 30 years; more is no time, and no long of nanoseconds
-        return sequence
+        sequence += b',"reason":' + encode(reason)
+    return sequence if took is None or not 0 <= took < LONGEST_TIME else sequence + lasted(at, took)
+
+
+def lasted(at: Moment, took: float) -> bytes:
+    """How long what ended took, and when it began."""
     start = at.before(took)
     began = b"" if start is None else b',"start":"%b"' % start.encode()
-    return b'%b,"duration":%d%b' % (sequence, round(took * 1e9), began)
+    return b',"duration":%d%b' % (round(took * 1e9), began)
 
 
 def _error_fields(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,6 +230,8 @@ def _error_fields(known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _seldom_fields(known: Mapping[str, Any]) -> dict[str, Any]:
     """Of errors and traces, which most events have nothing of."""
+    if not _SELDOM & known.keys():
+        return {}
     fields = _trace_fields(known.get("_traceparent"))
     if error := _error_fields(known):
         fields["error"] = error
@@ -235,12 +243,12 @@ def _trace_fields(traceparent: object) -> dict[str, Any]:
     return {"trace": {"id": found[1]}, "span": {"id": found[2]}} if found else {}
 
 
-def _own_fields(told: _Told) -> dict[str, Any]:
-    known = told.known
-    args = _encode(told.args)
-    fields: dict[str, Any] = {"attempt": read_attempt(known), "args": args.decode(), "args_size": len(args)}
-    if event_hash := read_hash(known):
-        fields["event_hash"] = event_hash
+def shared_fields(
+    known: Mapping[str, Any], args: Sequence[Any], chart: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields that depend on nothing but metadata and args: those that are seldom, and our own but hash and times."""
+    text = encode(args)
+    fields: dict[str, Any] = {"attempt": read_attempt(known), "args": text.decode(), "args_size": len(text)}
     own: dict[str, Any] = {}
     for key, value in known.items():  # each event's each key: a table's look, and no call for most
         if key not in _NOT_THE_USERS:
@@ -259,10 +267,13 @@ def _own_fields(told: _Told) -> dict[str, Any]:
         fields["metadata"] = own
     if cut:
         fields["truncated"] = cut
-    return fields
+    metrics, labels = _charted(known, chart)
+    if metrics:
+        fields["metrics"] = metrics
+    return _seldom_fields(known) | labels, fields
 
 
-def _charted(metadata: Mapping[str, Any], chart: Iterable[str]) -> tuple[dict[str, float], dict[str, str]]:
+def _charted(metadata: Mapping[str, Any], chart: Iterable[str]) -> tuple[dict[str, float], dict[str, Any]]:
     """Numbers to ``clues.metrics``, strings and booleans to ``labels``: so each field has one type, whatever comes."""
     metrics: dict[str, float] = {}
     labels: dict[str, str] = {}
@@ -275,7 +286,7 @@ def _charted(metadata: Mapping[str, Any], chart: Iterable[str]) -> tuple[dict[st
             labels[name] = value[:MAX_VALUE]
         elif (number := _number(value)) is not None:
             metrics[name] = number
-    return metrics, labels
+    return metrics, {"labels": labels} if labels else {}
 
 
 def _looked_up(metadata: Mapping[str, Any], key: str) -> object:
@@ -287,7 +298,8 @@ def _looked_up(metadata: Mapping[str, Any], key: str) -> object:
     return found
 
 
-def _encode(value: object) -> bytes:
+def encode(value: object) -> bytes:
+    """A value as JSON, whatever it holds."""
     try:
         return json_encoder()(value)
     except (TypeError, ValueError, RecursionError):  # half a character, an integer beyond 64 bits, ever deeper lists
@@ -309,10 +321,17 @@ class Moment(NamedTuple):
 
     def before(self, seconds: float) -> str | None:
         """The time so many seconds before; None where that is before all times."""
+        # Most ended in the second in which they began, or in one that others began in: no date is reckoned.
+        back, micro = divmod(self.micro - round(seconds * 1_000_000), 1_000_000)
         try:
-            return _iso(self.second + timedelta(microseconds=self.micro) - timedelta(seconds=seconds))
+            return f"{_seconds_before(self.second, -back)}{micro:06d}Z"
         except OverflowError:
             return None
+
+
+@functools.lru_cache(maxsize=256)
+def _seconds_before(at: datetime, seconds: int) -> str:
+    return _iso(at - timedelta(seconds=seconds))[:20]
 
 
 def moment(text: str) -> Moment:
@@ -323,14 +342,14 @@ def moment(text: str) -> Moment:
     """
     micro = text[20:26]
     if len(text) == _USUAL and text[26] == "Z" and micro.isdecimal() and micro.isascii():
-        spelled, second = _second(text[:20])
-        return Moment(f"{spelled}{micro}Z", second, int(micro))
+        spelled, at = second(text[:20])
+        return Moment(f"{spelled}{micro}Z", at, int(micro))
     at = _parsed(text)
     return Moment(_iso(at), at.replace(microsecond=0), at.microsecond)
 
 
 @functools.lru_cache(maxsize=64)
-def _second(begin: str) -> tuple[str, datetime]:
+def second(begin: str) -> tuple[str, datetime]:
     """The second that a timestamp begins with, as it is to be spelled; many events are of one."""
     at = _parsed(f"{begin}000000Z")  # with what the timestamp ends with, so that none is read that is none
     return _iso(at)[:20], at
@@ -374,8 +393,6 @@ def _seconds(word: str, found: float | None) -> str:
 
 # Written to fields of their own, here as they are read, and elsewhere.
 _READ: dict[str, tuple[str, Callable[[object], object]]] = {
-    "_time_in_queue": ("time_in_queue", _number),
-    "_time_to_perform": ("time_to_perform", _number),
     "_clock_skew": ("clock_skew", _number),
     "_parent_event_hash": ("parent_event_hash", _text),
     "_reason": ("reason", _text),

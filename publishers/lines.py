@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,30 @@ def reader() -> Callable[[bytes], Values]:
         except (KeyError, TypeError, ValueError):
             pass  # it is no event, and why is said below; or one with half a character, say, that orjson does not take
         return _plainly(line)
+
+    return read
+
+
+@functools.cache
+def object_reader() -> Callable[[bytes], dict[str, Any] | None]:
+    """What reads objects.
+
+    Returns:
+        A function that gives None for what is no object, and for what the two libraries may read differently.
+    """
+    try:
+        import orjson  # noqa: PLC0415 - an extra
+    except ImportError:
+        loads: Callable[[bytes], Any] = json.loads
+    else:
+        loads = orjson.loads
+
+    def read(text: bytes) -> dict[str, Any] | None:
+        try:
+            found = loads(text)
+        except (ValueError, RecursionError):
+            return None
+        return found if type(found) is dict and not has_long_number(text) else None
 
     return read
 
