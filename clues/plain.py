@@ -54,7 +54,7 @@ def calm_copy(value: list[Any] | tuple[Any, ...] | dict[Any, Any], size: int, se
     """
     try:
         return _calm(value, size, 0, secrets)[0]
-    except (_NeedsWalk, RuntimeError):  # or another thread has changed it meanwhile
+    except (_NeedsWalk, RuntimeError, ValueError):  # or another thread has changed it meanwhile
         return None
 
 
@@ -65,6 +65,7 @@ def _calm(value: Any, left: int, depth: int, secrets: SecretNames) -> tuple[Any,
     left -= 2 + MARK_SIZE
     if type(value) is not dict:
         return _calm_all(value, left, depth, secrets)
+    value = value.copy()  # in one step, so that its keys are those that are looked at, whatever other threads do
     for key in value:
         if type(key) is not str or (key not in secrets.calm_keys and not secrets.calm_key(key)):
             raise _NeedsWalk

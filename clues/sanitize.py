@@ -101,9 +101,11 @@ class Sanitizer:
 
     def name(self, text: Any) -> str | None:
         """A queue's or class's name: short and valid Unicode, as foreign items may hold anything."""
-        if type(text) is str:
-            return _name(text)
-        return None if text is None else _name(str.__str__(text_of(text)))
+        if type(text) is not str:
+            if text is None:
+                return None
+            text = str.__str__(text_of(text))
+        return _name(text) if len(text) <= MAX_KEY else _name.__wrapped__(text)
 
     def _walked(self, value: Any, size: int) -> tuple[Any, bool]:
         walk = Walk(self._names, size)

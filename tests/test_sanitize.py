@@ -626,6 +626,19 @@ def test_redaction_off() -> None:
     assert sanitizer.message("x" * 1000)[1]
 
 
+def test_another_thread_changes_what_is_copied() -> None:
+    """No secret slips in after its key was looked at."""
+
+    class Meddling(SecretNames):
+        def calm_key(self, key: str) -> bool:
+            fields.pop("name", None)
+            fields["password"] = "hunter2"
+            return super().calm_key(key)
+
+    fields: dict[str, Any] = {"name": "x"}
+    assert calm_copy([fields], 2048, Meddling(SECRET_WORDS)) == [{"name": "x"}]
+
+
 def test_what_common_values_take() -> None:
     """They need no walk: it would cost more than the rest of an event."""
     secrets = SecretNames(SECRET_WORDS)

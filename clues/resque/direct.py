@@ -34,7 +34,7 @@ pack_command = _writer()
 
 _PATIENCE = 0.5  # seconds for a connection that is made for a child, while nothing else can be done
 _LATER = 5.0  # seconds after which one is tried again
-_QUIET = 1.0  # seconds from which on a connection is looked at before it is used: its server may have closed it
+_QUIET = 0.001  # seconds from which on a connection is looked at before it is used: its server may have closed it
 
 
 class Direct:
@@ -89,8 +89,8 @@ class Direct:
         token = os.urandom(8)
         connection.send_packed_command(connection.pack_command("ECHO", token), check_health=False)
         if connection.read_response() == token:
-            self._pid = os.getpid()
             self._free = deque([(connection, time.monotonic())])
+            self._pid = os.getpid()
         else:  # what a process before us has asked for
             connection.disconnect()
 
@@ -102,8 +102,8 @@ class Direct:
 
     def _connection(self) -> Any:
         if self._pid != os.getpid():  # the parent still uses them
-            self._pid = os.getpid()
             self._free = deque()
+            self._pid = os.getpid()  # last: another thread may look meanwhile
         with contextlib.suppress(IndexError):
             while True:
                 connection, used = self._free.pop()
@@ -130,8 +130,11 @@ class Lent:
 
     def next(self) -> Any:
         """A connection for the child that is forked next; None where it has to connect by itself."""
-        if self._free:
-            return self._free.pop()
+        while self._free:
+            connection = self._free.pop()
+            if not _is_gone(connection):
+                return connection
+            connection.disconnect()
         if time.monotonic() < self._not_before or not may_be_shared(self._client):
             return None
         connection = own_connection(self._client, socket_connect_timeout=_PATIENCE)

@@ -84,10 +84,12 @@ class Holding:
     def recover(self) -> None:
         """Hold what an attempt to take has taken whose reply never came; nobody has begun it.
 
+        Where ends are noted that may not be committed, nothing is done: the record tells more, and is to be settled.
+
         Raises:
             RedisError: Redis can't be reached, or refuses; call it again.
         """
-        if self.record.state is not State.TAKING:
+        if self.record.state is not State.TAKING or self.record.ended:
             return
         store = self._client.store
         lease = store.lease(self._id)
@@ -214,8 +216,8 @@ class Holding:
         if decided is None:
             self._drop()
         else:
-            publish(decided)
             del self._leases[: len(ended)]
+            publish(decided)
         failed = sum(one.outcome.failure is not None for one in ended)
         self.record.committed(rest=bool(self.waiting), processed=len(ended), failed=failed)
 

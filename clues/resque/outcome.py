@@ -48,10 +48,11 @@ def commit(  # noqa: PLR0913 - all that makes an outcome
     Returns:
         Those whose outcomes this decided; None if somebody else has removed all that the worker held.
     """
-    if client.store.finish(worker_id, _ending(client, worker_id, ended, lease, seq=seq, count=count)):
-        decided = ended
-    elif again and (told := committed(client, worker_id, seq)) is not None:
+    if again and (told := committed(client, worker_id, seq)) is not None:
+        # Asked first: the lease of a job that was taken in the same step may be the same, to the byte.
         decided = ended[len(ended) - told :]
+    elif client.store.finish(worker_id, _ending(client, worker_id, ended, lease, seq=seq, count=count)):
+        decided = ended
     else:
         # Who knows of no batches, as Ruby's pruner, removes the lease alone, and decides the first outcome alone.
         decided = ended[1:]

@@ -118,7 +118,9 @@ class WorkerProcess:
 
     def let_go(self) -> None:
         """In the process that forks: this is the child's."""
-        del self._watcher  # which knows of us, so that nothing would be closed before the next garbage collection
+        # They know of us, so that nothing would be closed before the next garbage collection.
+        del self._watcher
+        self._workers.clear()
 
     def run(self) -> NoReturn:
         """Do it; the process ends here."""

@@ -297,7 +297,8 @@ class WorkerThread:
         if not self._holding.begin(job, definition.timeout if definition is not None else None):
             return
         self._begun = True
-        name, queue = _spoken(job.worker_class) or "an item without a class", shown(job.queue)
+        name = _spoken(_sanitizer.name(job.worker_class) or "an item without a class")
+        queue = shown(job.queue)
         attempt = self._lifecycle.dequeued(job.queue, job.item, hold=True)
         self._show(f"Processing {queue} since {int(self._clock())} [{name}]")
         performed = self._perform(attempt, job, name, definition, problem)
@@ -390,7 +391,7 @@ class WorkerThread:
 @functools.lru_cache(1024)
 def _spoken(text: str) -> str:
     """A class as the log and the process title may show it."""
-    return one_line(_sanitizer.name(text) or "")
+    return one_line(text)
 
 
 @functools.lru_cache(1024)

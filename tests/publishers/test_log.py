@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,6 +90,22 @@ def test_many_events(log: LogPublisher, path: Path, monkeypatch: pytest.MonkeyPa
     log.publish_many([an_event(number) for number in range(3)])
     assert writes == [path.read_bytes()]
     assert numbers(path) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("to", ["file", "logger"])
+def test_an_event_that_the_marshaller_refuses(path: Path, to: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The others are written; what it raised is raised when they are."""
+
+    def marshal(*fields: Any) -> str:
+        return f"event {10 // fields[3]['n']}"
+
+    events = [replace(an_event(number), marshaller=marshal) for number in (1, 0, 2)]
+    log = LogPublisher(path if to == "file" else logging.getLogger("test.refused"))
+    with caplog.at_level(logging.INFO), pytest.raises(ZeroDivisionError):
+        log.publish_many(events)
+    log.close()
+    written = path.read_text().splitlines() if to == "file" else [record.getMessage() for record in caplog.records]
+    assert written == ["event 10", "event 5"]
 
 
 def test_many_events_into_a_pipe(tmp_path: Path) -> None:

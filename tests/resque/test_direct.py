@@ -162,6 +162,15 @@ def test_children_at_once(redis_url: str) -> None:
     assert lent.next() is second
 
 
+def test_a_connection_that_the_server_closes_between_two_children(redis_url: str, redis: Any) -> None:
+    """Is not lent again."""
+    lent, direct = Lent(connect(redis_url)), Direct(connect(redis_url))
+    first, _ = asked_by_a_child(lent, direct, lambda _: 0)
+    redis.client_kill_filter(_id=first)
+    second, was_lent = asked_by_a_child(lent, direct, lambda _: 0)
+    assert (second != first, was_lent) == (True, True)
+
+
 def test_a_child_that_was_killed(redis_url: str) -> None:
     """May have been in the middle of a command: nobody gets its connection."""
     lent, direct = Lent(connect(redis_url)), Direct(connect(redis_url))

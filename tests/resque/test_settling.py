@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from unittest import mock
 
 import pytest
 import redis as redis_py
@@ -184,6 +185,32 @@ def test_wherever_it_died(client: Resque, redis: Redis, moment: Died) -> None:
     with capture_events() as recorder:
         commands = everywhere(client, prepare, lambda record: settle(client, record), check)
     assert commands >= 2
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_torn_from_committing_and_taking(client: Resque, redis: Redis, done: bool) -> None:
+    """By Ctrl-C, say: what has ended is not forgotten by whoever puts things back, and is told once."""
+    redis.flushall()
+    push(redis, 3)
+    holding = Holding(client, ID)
+    holding.take(["q"])
+    end_next(holding)
+    step = client.store.finish_and_take
+
+    def torn(*args: Any) -> None:
+        if done:
+            step(*args)
+        raise KeyboardInterrupt
+
+    with mock.patch.object(client.store, "finish_and_take", torn), pytest.raises(KeyboardInterrupt):
+        holding.commit_and_take(lambda _: None, ["q"])
+    holding.recover()
+    assert holding.give_back() == 0
+    with capture_events() as recorder:
+        settle(client, holding.record)
+    assert told(recorder) == {event_id(0)}
+    assert (queued(redis), redis.get("resque:stat:processed")) == ([1, 2], b"1")
+    assert not redis.exists(LEASE, BATCH)
 
 
 @pytest.mark.parametrize("size", [1, 3])
