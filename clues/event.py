@@ -72,17 +72,11 @@ def marshal(  # noqa: PLR0913, PLR0917 - the original's signature
         worker_class: the job's class, as its item names it.
         args: the job's arguments.
     """
-    return _encode(event_type, timestamp, queue, metadata, worker_class, args).decode()
+    return _encode((event_type, timestamp, queue, metadata, worker_class, args)).decode()
 
 
-def _encode(  # noqa: PLR0913, PLR0917 - the fields
-    event_type: str,
-    timestamp: str,
-    queue: str | None,
-    metadata: Mapping[str, Any],
-    worker_class: str | None,
-    args: Sequence[Any],
-) -> bytes:
+def _encode(values: _Values) -> bytes:
+    event_type, timestamp, queue, metadata, worker_class, args = values
     shape: dict[str, Any] = {
         "event_type": str(event_type),
         "timestamp": timestamp,
@@ -159,7 +153,7 @@ class Event:
         """The standard line in UTF-8, without its newline; encoded once, however many publishers ask."""
         line = self._line
         if line is None:
-            line = _encode(self.event_type, self.timestamp, self.queue, self.metadata, self.worker_class, self.args)
+            line = _encode(self._fields())
             _set_line(self, line)
         return line
 

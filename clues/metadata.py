@@ -77,9 +77,9 @@ def read_enqueued_time(metadata: Mapping[str, Any]) -> float | None:
     """When the item was enqueued, in epoch seconds, or None where nobody knows."""
     for key in ("_enqueued_time", "enqueued_time"):
         found = metadata.get(key)
-        if type(found) is float or (isinstance(found, int | float) and not isinstance(found, bool)):  # noqa: SIM102
-            if 0 < found < _END_OF_TIME:
-                return float(found)
+        # A tuple: a union of types is made anew each time, at every event.
+        if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 < found < _END_OF_TIME:
+            return float(found)
     return None
 
 

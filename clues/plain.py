@@ -54,7 +54,7 @@ def calm_copy(value: list[Any] | tuple[Any, ...] | dict[Any, Any], size: int, se
     """
     try:
         return _calm(value, size, 0, secrets)[0]
-    except (_NeedsWalk, RuntimeError, ValueError):  # or another thread has changed it meanwhile
+    except (_NeedsWalk, RecursionError):
         return None
 
 

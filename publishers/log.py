@@ -69,8 +69,19 @@ class LogPublisher:
 
         Raises:
             OSError: they could not be written whole.
+            Exception: what the user's marshaller raised of one of them; the others are written.
         """
-        self._sink.write(events)
+        taken, error = [], None
+        for event in events:
+            try:
+                event.marshalled  # noqa: B018 - made now, kept for the sink
+            except Exception as raised:  # noqa: BLE001 - user code; one event's trouble is not the others'
+                error = raised
+            else:
+                taken.append(event)
+        self._sink.write(taken)
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         """Close the file; a later event opens it again."""
@@ -90,16 +101,8 @@ class _Logger:
 
     def write(self, events: Sequence[Event]) -> None:
         if self._logger.isEnabledFor(self._level):
-            error = None
             for event in events:
-                try:
-                    text = event.marshalled.decode()
-                except Exception as raised:  # noqa: BLE001 - user code; one event's trouble is not the others'
-                    error = raised
-                else:
-                    self._logger.log(self._level, "%s", text, extra={"clues_event": event})
-            if error is not None:
-                raise error
+                self._logger.log(self._level, "%s", event.marshalled.decode(), extra={"clues_event": event})
 
     def close(self) -> None:
         """Nothing: the logger is the application's."""
@@ -124,15 +127,13 @@ class _File:
             raise ConfigError(msg) from error
 
     def write(self, events: Sequence[Event]) -> None:
-        lines, error = _lines(events)
+        lines = [event.marshalled for event in events]
         with self._using.lock:
             if not self._is_current():
                 self._open()
             # A pipe takes short pieces whole.
             for text in [b"\n".join(lines)] if self._is_file and lines else lines:
                 self._append(text + b"\n")
-        if error is not None:
-            raise error
 
     def close(self) -> None:
         with self._using.lock:
@@ -189,17 +190,6 @@ class _File:
         except OSError:
             return False
         return (found.st_dev, found.st_ino) == self._identity
-
-
-def _lines(events: Sequence[Event]) -> tuple[list[bytes], Exception | None]:
-    """The lines of those events that the user's marshaller takes, and what it raised of another."""
-    lines, error = [], None
-    for event in events:
-        try:
-            lines.append(event.marshalled)
-        except Exception as raised:  # noqa: BLE001 - user code; one event's trouble is not the others'
-            error = raised
-    return lines, error
 
 
 def _path(target: object) -> str:

@@ -142,7 +142,7 @@ def stamped(lifecycle: Lifecycle, queue: str, item: dict[str, Any]) -> tuple[byt
         item["args"] = []
     elif METADATA not in item and not lifecycle.preprocesses:
         attempt = lifecycle.stamp(queue, item)
-        return (raw, None) if attempt is None else (spliced(raw, item[METADATA]), attempt)
+        return (raw, None) if attempt is None else (_spliced(raw, item[METADATA]), attempt)
     attempt = lifecycle.stamp(queue, item)
     if attempt is None and METADATA not in item:
         return raw, None
@@ -153,7 +153,7 @@ def stamped(lifecycle: Lifecycle, queue: str, item: dict[str, Any]) -> tuple[byt
         return join(members(raw) | {METADATA: encode(left if isinstance(left, dict) else {})}), attempt
 
 
-def spliced(raw: bytes, metadata: dict[str, Any]) -> bytes:
+def _spliced(raw: bytes, metadata: dict[str, Any]) -> bytes:
     """An item's bytes with its metadata, where that is all that was added."""
     try:
         told = json_encoder()(metadata)  # the bytes of what clues itself has written are nobody's to match

@@ -53,6 +53,20 @@ def log(path: Path) -> Iterator[LogPublisher]:
     publisher.close()
 
 
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is written from now on, write by write."""
+    found: list[bytes] = []
+    write = os.write
+
+    def watched(fd: int, data: bytes) -> int:
+        found.append(data)
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", watched)
+    return found
+
+
 # --- one process ---
 
 
@@ -63,30 +77,14 @@ def test_a_line_for_each_event(log: LogPublisher, path: Path) -> None:
     assert path.read_bytes() == an_event(1).line + b"\n" + an_event(2).line + b"\n"
 
 
-def test_one_write_for_each_event(log: LogPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_write_for_each_event(log: LogPublisher, writes: list[bytes]) -> None:
     """Newline included: that is what makes sharing the file safe."""
-    writes: list[bytes] = []
-    write = os.write
-
-    def watched(fd: int, data: bytes) -> int:
-        writes.append(data)
-        return write(fd, data)
-
-    monkeypatch.setattr(os, "write", watched)
     log.publish(an_event(1))
     assert writes == [an_event(1).line + b"\n"]
 
 
-def test_many_events(log: LogPublisher, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_events(log: LogPublisher, path: Path, writes: list[bytes]) -> None:
     """One write for all of them."""
-    writes: list[bytes] = []
-    write = os.write
-
-    def watched(fd: int, data: bytes) -> int:
-        writes.append(data)
-        return write(fd, data)
-
-    monkeypatch.setattr(os, "write", watched)
     log.publish_many([an_event(number) for number in range(3)])
     assert writes == [path.read_bytes()]
     assert numbers(path) == [0, 1, 2]
