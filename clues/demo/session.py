@@ -29,7 +29,9 @@ from clues.resque import Resque
 from clues.resque.signals import stopping_on_signals
 
 _TICK = 0.1
-_TO_BOOT, _TO_DRAIN = 15.0, 10.0
+# In a fresh checkout each worker compiles all that it imports, on a cold disk and beside the others.
+_TO_BOOT = 90.0
+_TO_DRAIN = 10.0
 _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
