@@ -33,7 +33,7 @@ servers: $(VENV)/.dev ## start real back ends for the tests, where there is a JD
 	@$(BIN)/python -m tests.servers run
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .bench dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .adapters .bench dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'clues needs Python 3.11 or newer: make PYTHON=python3.12'; exit 1; }

@@ -8,7 +8,16 @@ from typing import Any
 
 from clues.config import Config
 from clues.event import Event, EventType
-from clues.metadata import ID_ENDS, read_attempt, read_enqueued_time, read_hash, timestamp, users_own
+from clues.metadata import (
+    ID_ENDS,
+    hash_of,
+    read_attempt,
+    read_enqueued_time,
+    read_hash,
+    read_scheduled_time,
+    timestamp,
+    users_own,
+)
 from clues.runtime import JobContext
 
 METADATA = "clues_metadata"
@@ -24,6 +33,7 @@ class Attempt:
         event_hash: the job's hash, the same through all its attempts.
         number: which attempt this is, from 1 up.
         enqueued_time: epoch seconds, or None where nobody knows.
+        scheduled_time: when it is due, in epoch seconds; None for a job that is due at once.
         elapsed: seconds that perform took on the monotonic clock, None where it has not begun or not ended.
         ended: whether its terminal event was published.
         held: an event that is to be published together with the next one.
@@ -43,6 +53,7 @@ class Attempt:
         "held",
         "number",
         "queue",
+        "scheduled_time",
         "times",
         "worker_class",
     )
@@ -54,6 +65,7 @@ class Attempt:
         item: Mapping[str, Any],
         known: Mapping[str, Any],
         event_hash: str | None = None,
+        system: str | None = None,
     ) -> None:
         """Read an item and its metadata; they are sanitised here once, for all events of the attempt.
 
@@ -63,6 +75,7 @@ class Attempt:
             item: the item.
             known: its metadata.
             event_hash: the job's hash, where it was read already.
+            system: the job system's name, unless it is our own; then the item has its ``job_id`` beside class and args.
         """
         sanitizer = config.sanitizer
         self.queue = sanitizer.name(queue)
@@ -70,6 +83,7 @@ class Attempt:
         self.event_hash = event_hash or read_hash(known) or config.new_hash()
         self.number = read_attempt(known)
         self.enqueued_time = read_enqueued_time(known)
+        self.scheduled_time = read_scheduled_time(known)
         self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
         self.carried: dict[str, Any] = {}
         self.cut = ["args"] if args_cut else []
@@ -87,8 +101,14 @@ class Attempt:
             "_event_hash": self.event_hash, "_event_id": "", "_attempt": self.number, "_hostname": config.hostname,
             "_process": 0,
         }  # fmt: skip
+        if system is not None:
+            self._common["_system"] = system
+            if (job_id := item.get("job_id")) is not None:
+                self._common["_job_id"] = sanitizer.id(job_id)
         if self.enqueued_time is not None:
             self._common["_enqueued_time"] = self.enqueued_time
+        if self.scheduled_time is not None:
+            self._common["_scheduled_time"] = self.scheduled_time
         if self.carried:
             self._common.update(self.carried)
 
@@ -136,16 +156,20 @@ def metadata_in(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return found if type(found) is dict or (found is not None and isinstance(found, Mapping)) else None
 
 
-def recognise(config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
+def recognise(config: Config, queue: str, item: Mapping[str, Any], system: str | None = None) -> Attempt | None:
     """The attempt that an item from a queue is; None for one that was enqueued without clues and is not adopted."""
     known = metadata_in(item)
     event_hash = None if known is None else read_hash(known)
-    if event_hash is None and not config.adopt_unstamped:
-        return None
+    if event_hash is None:
+        if not config.adopt_unstamped:
+            return None
+        if system is not None and (job_id := item.get("job_id")) is not None:
+            # The processes that tell of a job (Celery has two) must agree on its hash.
+            event_hash = hash_of(system, str(job_id))
     known = known or {}
     if "traceparent" in item:
         known = _with_trace(item, known)
-    return Attempt(config, queue, item, known, event_hash)
+    return Attempt(config, queue, item, known, event_hash, system)
 
 
 def _with_trace(item: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:

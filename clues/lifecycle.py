@@ -58,11 +58,13 @@ class Lifecycle:
 
     Attributes:
         settings: where the configuration is looked up, at every call: it may come after the job system.
+        system: the job system's name in events, ``celery`` for instance; None for clues' own.
     """
 
-    def __init__(self, settings: Settings = default) -> None:
+    def __init__(self, settings: Settings = default, *, system: str | None = None) -> None:
         """Publish as these settings say."""
         self.settings = settings
+        self.system = system
 
     @property
     def preprocesses(self) -> bool:
@@ -71,20 +73,24 @@ class Lifecycle:
         return config is not None and (bool(config.item_preprocessors) or config.propagator is not None)
 
     @_hook
-    def stamp(self, config: Config, queue: str, item: Item, *, preprocess: bool = True) -> Attempt:
+    def stamp(
+        self, config: Config, queue: str, item: Item, *, preprocess: bool = True, scheduled_time: float | None = None
+    ) -> Attempt:
         """Write the metadata into an item that is about to be pushed, and run the item preprocessors.
 
         An item that has a hash already keeps it, and its attempt's number: it is the same job.
 
         Args:
             queue: where it will be pushed.
-            item: ``{"class": …, "args": […]}``; gets ``clues_metadata``.
+            item: ``{"class": …, "args": […]}``; gets ``clues_metadata``. One of another job system has that system's
+                ``job_id`` as well.
             preprocess: whether to run the preprocessors; not for the second attempt of a job.
+            scheduled_time: when the job is due, in epoch seconds; None for at once.
 
         Returns:
             The attempt, for `enqueued`.
         """
-        return stamped(config, queue, item, preprocess=preprocess)
+        return stamped(config, queue, item, preprocess=preprocess, scheduled_time=scheduled_time, system=self.system)
 
     @_hook
     def enqueued(self, config: Config, *attempts: Attempt | None) -> None:
@@ -97,27 +103,42 @@ class Lifecycle:
         self._publish_many(config, events)
 
     @_hook
-    def dequeued(self, config: Config, queue: str, item: Mapping[str, Any], *, hold: bool = False) -> Attempt | None:
+    def dequeued(  # noqa: PLR0913 - what job systems know differs
+        self,
+        config: Config,
+        queue: str,
+        item: Mapping[str, Any],
+        *,
+        hold: bool = False,
+        at: float | None = None,
+        redelivered: bool = False,
+    ) -> Attempt | None:
         """A worker has taken an item.
 
         Args:
             queue: where from.
             item: what it holds.
             hold: whether perform_started follows at once: then the two events are published together.
+            at: when that was, in epoch seconds; None for now.
+            redelivered: whether a worker had it before, and has not ended it: ``_redelivered`` says so.
 
         Returns:
             The attempt, or None for an item that was enqueued without clues and is not adopted: then there are no
             events, as in resque-clues.
         """
-        attempt = recognise(config, queue, item)
+        attempt = recognise(config, queue, item, self.system)
         if attempt is None:
             return None
-        now = config.clock()
+        now = config.clock() if at is None else at
         if attempt.enqueued_time is not None:
             waited = now - attempt.enqueued_time
-            attempt.times["_time_in_queue"] = max(waited, 0.0)
             if waited < 0:
                 attempt.times["_clock_skew"] = -waited
+            if attempt.scheduled_time is not None and attempt.scheduled_time > attempt.enqueued_time:
+                waited = now - attempt.scheduled_time  # a delay that was asked for is no time in queue
+            attempt.times = {"_time_in_queue": max(waited, 0.0), **attempt.times}
+        if redelivered:
+            attempt.times["_redelivered"] = True
         event = attempt.event(config, EventType.DEQUEUED, now)
         if hold:
             attempt.held = event
@@ -126,9 +147,13 @@ class Lifecycle:
         return attempt
 
     @_hook
-    def lost(self, config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
-        """Somebody else's job was found without its worker: its attempt, to be failed. No event of its own."""
-        return recognise(config, queue, item)
+    def attempt_of(self, config: Config, queue: str, item: Mapping[str, Any]) -> Attempt | None:
+        """The attempt that an item is, to go on with its story: another process may have begun it. No event of its own.
+
+        Returns:
+            The attempt; None for an item that was enqueued without clues and is not adopted.
+        """
+        return recognise(config, queue, item, self.system)
 
     def performing(self, attempt: Attempt | None, queue: str, item: Mapping[str, Any]) -> Performing:
         """A context manager around the job's own code: publishes perform_started, binds ``clues_metadata``, times.
@@ -153,13 +178,19 @@ class Lifecycle:
         self.publish(self.outcome(attempt))
 
     def failed(
-        self, attempt: Attempt | None, failure: Failure, *, reason: str | None = None, reporter: str = "worker"
+        self,
+        attempt: Attempt | None,
+        failure: Failure,
+        *,
+        reason: str | None = None,
+        reporter: str = "worker",
+        retrying: bool = False,
     ) -> None:
         """The job has failed, and that is committed; the arguments are those of `outcome`."""
-        self.publish(self.outcome(attempt, failure, reason=reason, reporter=reporter))
+        self.publish(self.outcome(attempt, failure, reason=reason, reporter=reporter, retrying=retrying))
 
     @_hook
-    def outcome(
+    def outcome(  # noqa: PLR0913 - what job systems know differs
         self,
         config: Config,
         attempt: Attempt | None,
@@ -167,6 +198,7 @@ class Lifecycle:
         *,
         reason: str | None = None,
         reporter: str = "worker",
+        retrying: bool = False,
     ) -> Event | None:
         """The event that ends an attempt, to be given to `publish` once that is committed.
 
@@ -174,8 +206,10 @@ class Lifecycle:
             attempt: the attempt that has ended.
             failure: what was raised; None if it ended well.
             reason: where the job did not fail by itself: ``killed:SIGKILL``, ``exit:3``, ``lost``, ``timeout``,
-                ``shutdown``.
+                ``shutdown``; of other systems also ``revoked`` (withdrawn before it ran), ``cancelled`` (while it ran),
+                ``expired``, ``rejected``, ``unknown`` (no worker knows such a job), ``retries_exhausted``.
             reporter: who found out, when there is a reason: ``worker``, ``master``, ``pruner``, ``adapter``.
+            retrying: whether another attempt follows by itself: ``_retrying`` says so.
 
         Returns:
             The event; None without an attempt, or where it had its outcome before.
@@ -186,13 +220,15 @@ class Lifecycle:
             return self._ending(config, attempt, EventType.PERFORM_FINISHED, {})
         message, message_cut = config.sanitizer.message(failure.message)
         backtrace, backtrace_cut = config.sanitizer.backtrace(failure.backtrace)
-        told = {
+        told: dict[str, Any] = {
             "_exception": config.sanitizer.name(failure.exception),
             "_message": message,
             "_backtrace": backtrace,
         }
         if reason is not None:
             told |= {"_reason": reason, "_reporter": reporter}
+        if retrying:
+            told["_retrying"] = True
         attempt.cut += ["_message"] * message_cut + ["_backtrace"] * backtrace_cut
         return self._ending(config, attempt, EventType.FAILED, told)
 
@@ -209,7 +245,7 @@ class Lifecycle:
     @_hook
     def destroyed(self, config: Config, queue: str, item: Mapping[str, Any]) -> None:
         """An item was removed from its queue without being worked."""
-        attempt = recognise(config, queue, item)
+        attempt = recognise(config, queue, item, self.system)
         if attempt is not None:
             attempt.ended = True
             self._publish(config, attempt.event(config, EventType.DESTROYED, config.clock()))

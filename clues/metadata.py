@@ -15,10 +15,12 @@ from clues.event import TERMINAL, EventType
 # Keys that speak of one event, not of the job: those a foreign item still carries are dropped when it is read.
 EVENT_KEYS = frozenset({
     "_event_id", "_time_in_queue", "_time_to_perform", "_clock_skew", "_exception", "_message", "_backtrace", "_reason",
-    "_reporter", "_truncated",
+    "_reporter", "_retrying", "_redelivered", "_truncated",
 })  # fmt: skip
 # Keys that each event writes anew from what is known of the attempt.
-JOB_KEYS = frozenset({"_event_hash", "_attempt", "_hostname", "_process", "_enqueued_time"})
+JOB_KEYS = frozenset({
+    "_event_hash", "_attempt", "_hostname", "_process", "_system", "_job_id", "_enqueued_time", "_scheduled_time",
+})  # fmt: skip
 SYSTEM_KEYS = EVENT_KEYS | JOB_KEYS
 
 _END_OF_TIME = 253_402_300_800  # the year 10000; NaN, infinity and integers that no float holds are beyond it too
@@ -73,9 +75,25 @@ def read_attempt(metadata: Mapping[str, Any]) -> int:
     return found if type(found) is int and 0 < found < _TOO_MANY_ATTEMPTS else 1
 
 
+def hash_of(system: str, job_id: str) -> str:
+    """The hash of a job that was enqueued without one: always the same for the id that its own system gives it."""
+    import hashlib  # noqa: PLC0415 - for the few who adopt
+
+    return hashlib.md5(f"{system}:{job_id}".encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
 def read_enqueued_time(metadata: Mapping[str, Any]) -> float | None:
     """When the item was enqueued, in epoch seconds, or None where nobody knows."""
-    for key in ("_enqueued_time", "enqueued_time"):
+    return _read_time(metadata, "_enqueued_time", "enqueued_time")
+
+
+def read_scheduled_time(metadata: Mapping[str, Any]) -> float | None:
+    """When the job is due, in epoch seconds; None for one that is due at once."""
+    return _read_time(metadata, "_scheduled_time")
+
+
+def _read_time(metadata: Mapping[str, Any], *keys: str) -> float | None:
+    for key in keys:
         found = metadata.get(key)
         # A tuple: a union of types is made anew each time, at every event.
         if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 < found < _END_OF_TIME:

@@ -107,6 +107,12 @@ class Sanitizer:
             text = str.__str__(text_of(text))
         return _name(text) if len(text) <= MAX_KEY else _name.__wrapped__(text)
 
+    def id(self, given: Any) -> str:
+        """A foreign system's id of a job: as a name, though there are too many to remember."""
+        text = given if type(given) is str else text_of(given)
+        calm = len(text) <= MAX_KEY and text.isascii() and text.isprintable()
+        return text if calm else Walk(NO_SECRETS, MAX_KEY).text(text)
+
     def _walked(self, value: Any, size: int) -> tuple[Any, bool]:
         walk = Walk(self._names, size)
         try:

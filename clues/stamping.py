@@ -13,7 +13,15 @@ from clues.plugs import Item, name_of
 from clues.runtime import current_job
 
 
-def stamped(config: Config, queue: str, item: Item, *, preprocess: bool) -> Attempt:
+def stamped(  # noqa: PLR0913 - what job systems know differs
+    config: Config,
+    queue: str,
+    item: Item,
+    *,
+    preprocess: bool,
+    scheduled_time: float | None = None,
+    system: str | None = None,
+) -> Attempt:
     """Write the metadata into an item, and give the attempt that it is.
 
     Args:
@@ -21,10 +29,14 @@ def stamped(config: Config, queue: str, item: Item, *, preprocess: bool) -> Atte
         queue: where the item will be pushed.
         item: ``{"class": …, "args": […]}``; gets ``clues_metadata``.
         preprocess: whether to run the item preprocessors.
+        scheduled_time: when the job is due, in epoch seconds; None for at once.
+        system: the job system's name, unless it is our own.
     """
     preprocess = preprocess and (bool(config.item_preprocessors) or config.propagator is not None)
     before = metadata_in(item) or {}
     own = _system_keys(config, before)
+    if scheduled_time is not None:
+        own["_scheduled_time"] = scheduled_time
     if not before and not preprocess:
         item[METADATA] = own
     else:
@@ -32,7 +44,7 @@ def stamped(config: Config, queue: str, item: Item, *, preprocess: bool) -> Atte
         if preprocess:
             _preprocess(config, queue, item)
         item[METADATA] = own | _plain_metadata(config, item.get(METADATA), before, own)
-    return Attempt(config, queue, item, item[METADATA], own["_event_hash"])
+    return Attempt(config, queue, item, item[METADATA], own["_event_hash"], system)
 
 
 def _system_keys(config: Config, known: Mapping[str, Any]) -> dict[str, Any]:

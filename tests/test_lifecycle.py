@@ -20,7 +20,7 @@ from clues.config import configure
 from clues.event import Event
 from clues.faults import Faults
 from clues.lifecycle import Lifecycle
-from clues.metadata import Failure, timestamp
+from clues.metadata import Failure, failure_of, timestamp
 from clues.plugs import Item
 from clues.publishers import CompositePublisher
 from clues.testing import RecordingPublisher, capture_events
@@ -768,3 +768,73 @@ def test_a_custom_marshaller_reaches_the_publishers() -> None:
         live(Lifecycle(), an_item())
     assert recorder.events[0].marshalled == b"enqueued Job [1, 'two']"
     assert json.loads(recorder.events[0].line)["event_type"] == "enqueued"
+
+
+def foreign(**options: Any) -> tuple[Stage, Lifecycle]:
+    """A stage, and the lifecycle of a job system that is not ours on it."""
+    stage = Stage(options=options)
+    return stage, Lifecycle(stage.lifecycle.settings, system="celery")
+
+
+def test_events_of_another_system_name_it_and_its_id() -> None:
+    stage, lifecycle = foreign()
+    item = {"class": "shop.charge", "args": [1], "job_id": "an-id"}
+    live(lifecycle, item)
+    assert {(one["_system"], one["_job_id"]) for one in stage.metadata} == {("celery", "an-id")}
+    assert "_job_id" not in item["clues_metadata"]
+    assert "_system" not in item["clues_metadata"]
+
+
+def test_our_own_items_may_have_a_job_id_of_their_own() -> None:
+    stage = Stage()
+    live(stage.lifecycle, {"class": "Pdf", "args": [1], "job_id": "an-id"})
+    assert not any("_job_id" in one or "_system" in one for one in stage.metadata)
+
+
+def test_a_delay_that_was_asked_for_is_no_time_in_queue() -> None:
+    stage, lifecycle = foreign()
+    item = {"class": "shop.charge", "args": [1], "job_id": "an-id"}
+    lifecycle.enqueued(lifecycle.stamp("mail", item, scheduled_time=NOON + 60))
+    stage.clock.now += 61.5
+    lifecycle.dequeued("mail", item)
+    assert {one["_scheduled_time"] for one in stage.metadata} == {NOON + 60}
+    assert stage.metadata[1]["_time_in_queue"] == pytest.approx(1.5)
+    assert "_clock_skew" not in stage.metadata[1]
+
+
+def test_a_job_that_is_taken_before_it_is_due_has_not_waited() -> None:
+    stage, lifecycle = foreign()
+    item = {"class": "shop.charge", "args": [1]}
+    lifecycle.enqueued(lifecycle.stamp("mail", item, scheduled_time=NOON + 60))
+    stage.clock.now += 1
+    lifecycle.dequeued("mail", item)
+    assert stage.metadata[1]["_time_in_queue"] == 0
+    assert "_clock_skew" not in stage.metadata[1]
+
+
+def test_dequeued_may_be_told_later() -> None:
+    stage, lifecycle = foreign()
+    item = {"class": "shop.charge", "args": [1]}
+    lifecycle.enqueued(lifecycle.stamp("mail", item))
+    stage.clock.now += 5
+    lifecycle.dequeued("mail", item, at=NOON + 2, redelivered=True)
+    assert stage.recorder.events[1].timestamp == timestamp(NOON + 2)
+    assert stage.metadata[1]["_time_in_queue"] == pytest.approx(2)
+    assert stage.metadata[1]["_redelivered"] is True
+
+
+def test_a_failure_says_whether_another_attempt_follows() -> None:
+    stage, lifecycle = foreign()
+    for attempt, retrying in ((1, True), (2, False)):
+        item = {"class": "shop.charge", "args": [1], "clues_metadata": {"_event_hash": "a" * 32, "_attempt": attempt}}
+        lifecycle.failed(lifecycle.attempt_of("mail", item), failure_of(ValueError("no")), retrying=retrying)
+    assert [one.get("_retrying") for one in stage.metadata] == [True, None]
+
+
+def test_processes_agree_on_the_hash_of_an_adopted_job() -> None:
+    stage, lifecycle = foreign(adopt_unstamped=True)
+    for job_id in ("an-id", "an-id", "another"):
+        lifecycle.dequeued("mail", {"class": "shop.charge", "args": [1], "job_id": job_id})
+    first, second, third = (one["_event_hash"] for one in stage.metadata)
+    assert first == second != third
+    assert len(first) == 32

@@ -209,7 +209,7 @@ class Pruner:
             f"Worker {shown(worker_id)} did not gracefully exit while processing {what}"
         )
         failure = Failure(f"Resque::{type(error).__name__}", str(error))  # Ruby's names: plugins match on them
-        attempt = client.lifecycle.lost(job.queue, job.item)
+        attempt = client.lifecycle.attempt_of(job.queue, job.item)
         event = client.lifecycle.outcome(attempt, failure, reason="lost", reporter="pruner")
         outcome = Outcome(self._clock(), failure, b"" if event is None else event.line, counted=False)
         decided = commit(client, worker_id, [Ended(job, outcome, event)], raw, count=False)

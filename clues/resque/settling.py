@@ -172,7 +172,7 @@ class Settler:
 
     def _attempt(self, job: Job) -> Attempt | None:
         lifecycle, record = self._client.lifecycle, self._record
-        attempt = lifecycle.lost(job.queue, job.item)
+        attempt = lifecycle.attempt_of(job.queue, job.item)
         if attempt is not None:
             took = self._monotonic() - record.begun_monotonic
             attempt.elapsed = took if took >= 0 else None

@@ -16,6 +16,7 @@ import grpc
 import pytest
 
 from clues.event import Event
+from clues.lifecycle import Lifecycle
 from clues.publishers.delivery import HasState, TakesSamples
 from clues.publishers.otlp import OTLPPublisher
 from clues.publishers.otlp_ids import root, spans_of
@@ -234,7 +235,7 @@ def test_a_lost_job_has_no_made_up_time(make: Make, over_http: Receiver) -> None
 
     stage, item = Stage(), {"class": "Job", "args": []}
     stage.lifecycle.stamp("mail", item)
-    attempt = stage.lifecycle.lost("mail", item)
+    attempt = stage.lifecycle.attempt_of("mail", item)
     stage.lifecycle.failed(attempt, Failure("DirtyExit", "gone"), reason="lost", reporter="pruner")
     make(over_http).send(lines(*stage.recorder.events))
     (span,) = over_http.spans()
@@ -271,7 +272,10 @@ def test_an_unsampled_trace_has_logs_but_no_spans(make: Make, over_http: Receive
 
 
 def test_another_system_is_told_by_its_metadata(make: Make, over_http: Receiver) -> None:
-    make(over_http).send(lines(story(clues_metadata={"_system": "celery"}).recorder.events[0]))
+    stage = Stage()
+    foreign = Lifecycle(stage.lifecycle.settings, system="celery")
+    foreign.enqueued(foreign.stamp("pdfs", {"class": "PdfGeneration", "args": [42]}))
+    make(over_http).send(lines(stage.recorder.events[0]))
     told = values(over_http.logs()[0].attributes)
     assert (told["messaging.system"], told["messaging.celery.job_class"]) == ("celery", "PdfGeneration")
     assert "messaging.resque.job_class" not in told

@@ -125,7 +125,7 @@ def test_the_resource_has_no_process(make: Make, receiver: Receiver) -> None:
 def test_unknown_times_are_left_out(make: Make, over_http: Receiver) -> None:
     stage, item = Stage(), {"class": "Pdf", "args": []}
     stage.lifecycle.stamp("pdfs", item)
-    stage.lifecycle.failed(stage.lifecycle.lost("pdfs", item), failure_of(OSError()), reason="lost")
+    stage.lifecycle.failed(stage.lifecycle.attempt_of("pdfs", item), failure_of(OSError()), reason="lost")
     destination = make(over_http)
     deliver(destination, [event.line for event in stage.recorder.events])
     destination.close()

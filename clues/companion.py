@@ -1,0 +1,115 @@
+"""The shipper beside a worker program that is not ours: started by its one parent, before that forks its workers.
+
+Two processes, so that whoever starts them need not look after them: a *keeper*, which does nothing but start the
+publishers' companion again if that dies, and the companion, which ships. Both leave when the parent is gone, however
+that ended, after the companion has delivered what it can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable
+
+from clues.config import Settings, default
+from clues.event import Sampler
+
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 30.0  # seconds
+_LASTED = 60.0  # seconds after which a death is no sign of trouble
+_LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent to all of a group while events are still to come
+
+
+class Beside:
+    """A companion that was started.
+
+    Attributes:
+        pid: the keeper's process id.
+    """
+
+    def __init__(self, pid: int, lifeline: int) -> None:
+        """Remember the keeper, and the pipe that tells it that we live."""
+        self.pid = pid
+        self._lifeline = lifeline
+        self._owner = os.getpid()
+
+    def leave(self) -> None:
+        """Have it deliver what it can, and leave; nobody waits for that. Does nothing in a forked child."""
+        if self._lifeline >= 0 and self._owner == os.getpid():
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+    def let_go(self) -> None:
+        """In a forked child: close what would keep the companion alive when the parent is gone."""
+        if self._lifeline >= 0 and self._owner != os.getpid():
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+
+def start_companion(settings: Settings = default, *, samplers: Iterable[Sampler] = ()) -> Beside | None:
+    """Start the configured publishers' companion beside this process.
+
+    Call it in the parent of workers, before it has threads and children: they won't ship themselves.
+
+    Args:
+        settings: whose publisher.
+        samplers: who knows states, besides those that are configured.
+
+    Returns:
+        What was started; None where clues is unconfigured, or no publisher ships.
+    """
+    config = settings.config
+    make = getattr(config and config.publisher, "companion", None)
+    companion = make() if make is not None else None
+    if config is None or companion is None:
+        return None
+    lifeline, ours = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(lifeline)
+        beside = Beside(pid, ours)
+        os.register_at_fork(after_in_child=beside.let_go)
+        return beside
+    os.close(ours)
+    everyone = (*config.samplers, *samplers)
+    _only(lambda: _keep(lifeline, lambda: companion.run(lifeline, everyone)))
+    return None
+
+
+def _keep(lifeline: int, run: Callable[[], None]) -> None:
+    """Keep one companion running until the parent is gone, then wait for it to have delivered."""
+    for number in _LEAVE:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    failures = 0
+    while not _is_over(lifeline, 0.0):
+        since = time.monotonic()
+        pid = os.fork()
+        if not pid:
+            _only(run)
+        _wait(pid)
+        failures = 0 if time.monotonic() > since + _LASTED else failures + 1
+        if _is_over(lifeline, min(_FIRST_BACKOFF * 2.0**failures, _LONGEST_BACKOFF) if failures else 0.0):
+            return
+
+
+def _is_over(lifeline: int, seconds: float) -> bool:
+    """Whether the parent is gone, or goes within so many seconds."""
+    return bool(select.select([lifeline], [], [], seconds)[0])
+
+
+def _wait(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def _only(do: Callable[[], None]) -> None:
+    """Do something in a forked child, which leaves then without running what its parent wants done at exit."""
+    status = 1
+    try:
+        do()
+        status = 0
+    finally:
+        os._exit(status)
