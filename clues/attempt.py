@@ -58,12 +58,13 @@ class Attempt:
         "worker_class",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what job systems know differs
         self,
         config: Config,
         queue: str,
         item: Mapping[str, Any],
         known: Mapping[str, Any],
+        *,
         event_hash: str | None = None,
         system: str | None = None,
     ) -> None:
@@ -169,7 +170,7 @@ def recognise(config: Config, queue: str, item: Mapping[str, Any], system: str |
     known = known or {}
     if "traceparent" in item:
         known = _with_trace(item, known)
-    return Attempt(config, queue, item, known, event_hash, system)
+    return Attempt(config, queue, item, known, event_hash=event_hash, system=system)
 
 
 def _with_trace(item: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ def stamped(  # noqa: PLR0913 - what job systems know differs
         if preprocess:
             _preprocess(config, queue, item)
         item[METADATA] = own | _plain_metadata(config, item.get(METADATA), before, own)
-    return Attempt(config, queue, item, item[METADATA], own["_event_hash"], system)
+    return Attempt(config, queue, item, item[METADATA], event_hash=own["_event_hash"], system=system)
 
 
 def _system_keys(config: Config, known: Mapping[str, Any]) -> dict[str, Any]:
