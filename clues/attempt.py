@@ -36,6 +36,7 @@ class Attempt:
         scheduled_time: when it is due, in epoch seconds; None for a job that is due at once.
         elapsed: seconds that perform took on the monotonic clock, None where it has not begun or not ended.
         ended: whether its terminal event was published.
+        begun: its perform_started, once its code runs.
         held: an event that is to be published together with the next one.
     """
 
@@ -43,6 +44,7 @@ class Attempt:
         "_common",
         "_id",
         "args",
+        "begun",
         "carried",
         "context",
         "cut",
@@ -95,6 +97,7 @@ class Attempt:
         self.context: JobContext | None = None
         self.elapsed: float | None = None
         self.ended = False
+        self.begun: Event | None = None
         self.held: Event | None = None
         # What its events have in common, in their order; the id and the process are each event's own.
         self._id = f"{self.event_hash}:{self.number}:"

@@ -166,7 +166,7 @@ class Lifecycle:
     def perform_started(self, config: Config, attempt: Attempt | None) -> None:
         """The job's code is about to run; `performing` says it where that can wrap the code."""
         if attempt is not None:
-            event = attempt.event(config, EventType.PERFORM_STARTED, config.clock())
+            event = attempt.begun = attempt.event(config, EventType.PERFORM_STARTED, config.clock())
             if attempt.held is None:
                 self._publish(config, event)
             else:

@@ -58,11 +58,12 @@ def test_nobody_imports_the_bare_folder() -> None:
 def test_environment_is_read_at_the_edge() -> None:
     """`os.environ` is looked at in config, in programs (CLI, demo, mould), and where a Resque client is made.
 
-    Publishers look at the variables of their back ends: OTEL_*, STATSD_*; the spool at CLUES_SPOOL.
+    The folder that processes share is the same for all. Publishers look at the variables of their back ends: OTEL_*,
+    STATSD_*; the spool at CLUES_SPOOL.
     """
     programs = {"clues/resque/application.py", "clues/resque/mould.py"}
     back_ends = {f"publishers/{name}.py" for name in ("otlp_resource", "otlp_settings", "spool", "statsd")}
-    allowed = {"clues/config.py", "clues/resque/client.py", *programs, *back_ends}
+    allowed = {"clues/config.py", "clues/resque/client.py", "clues/rundir.py", *programs, *back_ends}
     readers = {
         path.relative_to(ROOT).as_posix()
         for folder in ("clues", "publishers")

@@ -12,7 +12,6 @@ import fcntl
 import json
 import mmap
 import os
-import stat
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Self
 
 from clues.errors import ConfigError
 from clues.resque.scoreboard import RECORD, Record
+from clues.rundir import checked_folder
 
 _PAGE = 4096
 _MAGIC = b"clues board 1\n"
@@ -60,7 +60,7 @@ class Board:
         Raises:
             ConfigError: the folder can't be made or written, or is somebody else's.
         """
-        path = _checked_folder(folder) / f"{_name(place)}-{os.getpid()}-{token}.board"
+        path = checked_folder(folder) / f"{_name(place)}-{os.getpid()}-{token}.board"
         head = {**told, "place": place, "token": token, "capacity": capacity, "threads": threads}
         try:
             # The lock first: a board that nobody has locked is a dead tree's.
@@ -140,20 +140,6 @@ def dead_ones(folder: str, place: str) -> Iterator[Board]:
 def has_dead_ones(folder: str, place: str) -> bool:
     """Whether `dead_ones` would give any."""
     return next(dead_ones(folder, place), None) is not None
-
-
-def _checked_folder(folder: str) -> Path:
-    path = Path(folder)
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
-    except OSError as error:
-        msg = f"can't make the folder {folder}: {error.strerror or error}; CLUES_RUN_DIR names another one"
-        raise ConfigError(msg) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        msg = f"{folder} must be a folder of this user's that no others may write; CLUES_RUN_DIR names another one"
-        raise ConfigError(msg)
-    return path
 
 
 def _lock_of(path: Path) -> Path:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, Self
 
 from clues.errors import ConfigError
 from clues.resque.heartbeat import BEATS_BEFORE_DEAD, INTERVAL
 from clues.resque.worker_thread import Pace
+from clues.rundir import run_dir
 
 UNLIMITED = 0
 """Jobs per fork that mean: a process is never replaced."""
@@ -138,15 +136,6 @@ class Options:
     def forks(self) -> bool:
         """Whether worker processes are replaced after some jobs."""
         return self.jobs_per_fork != UNLIMITED
-
-
-def run_dir(environ: Mapping[str, str]) -> str:
-    """The folder for scoreboards: CLUES_RUN_DIR, else one of the user's own."""
-    if environ.get("CLUES_RUN_DIR"):
-        return environ["CLUES_RUN_DIR"]
-    if environ.get("XDG_RUNTIME_DIR"):
-        return str(Path(environ["XDG_RUNTIME_DIR"]) / "clues")
-    return str(Path(tempfile.gettempdir()) / f"clues-{os.getuid()}")
 
 
 class _Environment:

@@ -1,0 +1,238 @@
+"""Ledgers of real processes that die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clues.attempt import Attempt
+from clues.config import Config, Settings
+from clues.event import EventType
+from clues.ledger import SLOT, Ledger
+from clues.lifecycle import Lifecycle
+from clues.metadata import failure_of
+from clues.publishers import LogPublisher
+from clues.testing import RecordingPublisher
+from tests.forks import exit_code, fork
+from tests.waiting import wait_for
+
+
+class Worker:
+    """One process' lifecycle and ledger."""
+
+    def __init__(self, folder: Path, publisher: Any = None) -> None:
+        self.recorder = RecordingPublisher()
+        self.lifecycle = Lifecycle(Settings(Config(publisher or self.recorder)), system="celery")
+        self.ledger = Ledger(self.lifecycle, "redis://here/0", folder=str(folder))
+
+    def begin(self, number: int = 1) -> Attempt:
+        item = {"class": "shop.charge", "args": [number], "job_id": f"job-{number}"}
+        self.lifecycle.stamp("mail", item)
+        attempt = self.lifecycle.dequeued("mail", item, hold=True)
+        assert attempt is not None
+        self.lifecycle.perform_started(attempt)
+        self.ledger.begin(attempt)
+        return attempt
+
+
+def killed(act: Callable[[], object], folder: Path) -> int:
+    """A process that does something and dies of SIGKILL after that."""
+    sign = folder / f"sign-{os.urandom(4).hex()}"
+
+    def live() -> None:
+        act()
+        sign.touch()
+        signal.pause()
+
+    pid = fork(live)
+    wait_for(sign.exists, "the child's work")
+    os.kill(pid, signal.SIGKILL)
+    assert exit_code(pid) == -signal.SIGKILL
+    return pid
+
+
+def test_what_had_begun_failed_for_its_worker_died(tmp_path: Path) -> None:
+    def act() -> None:
+        here = Worker(tmp_path / "run", LogPublisher(tmp_path / "events.log"))
+        for number in (1, 2):
+            here.begin(number)
+
+    pid = killed(act, tmp_path)
+    here = Worker(tmp_path / "run")
+    told = here.ledger.settle()
+    assert len(told) == 2
+    assert here.recorder.types == ["failed", "failed"]
+    for event, number in zip(here.recorder.events, (1, 2), strict=True):
+        metadata = event.metadata
+        assert metadata["_reason"] == "lost"
+        assert metadata["_event_id"] == f"{metadata['_event_hash']}:1:end"
+        assert metadata["_process"] == pid
+        assert str(pid) in metadata["_message"]
+        assert metadata["_job_id"] == f"job-{number}"
+        assert "_time_to_perform" not in metadata
+        assert event.args == [number]
+    assert list((tmp_path / "run").glob("*.ledger")) == []
+    assert here.ledger.settle() == set()
+
+
+def test_an_end_that_was_decided_is_told_again_as_it_was(tmp_path: Path) -> None:
+    """The worker died between noting the end and publishing it."""
+
+    def act() -> None:
+        here = Worker(tmp_path / "run")
+        attempt = here.begin()
+        here.lifecycle.publish = lambda *_: signal.pause()  # type: ignore[method-assign]
+        (tmp_path / "sign").touch()
+        here.ledger.end(attempt, here.lifecycle.outcome(attempt))
+
+    pid = fork(act)
+    wait_for((tmp_path / "sign").exists)
+    (ledger,) = (tmp_path / "run").glob("*.ledger")
+    wait_for(lambda: ledger.read_bytes()[:1] == b"=", "the end's note")
+    os.kill(pid, signal.SIGKILL)
+    exit_code(pid)
+    here = Worker(tmp_path / "run")
+    assert len(here.ledger.settle()) == 1
+    assert here.recorder.types == ["perform_finished"]
+    assert here.recorder.events[0].metadata["_process"] == pid
+
+
+def test_what_has_ended_leaves_nothing(tmp_path: Path) -> None:
+    def act() -> None:
+        here = Worker(tmp_path / "run")
+        for number in range(3):
+            attempt = here.begin(number)
+            error = failure_of(ValueError("no")) if number else None
+            here.ledger.end(attempt, here.lifecycle.outcome(attempt, error))
+        assert here.recorder.types[2::3] == ["perform_finished", "failed", "failed"]
+
+    killed(act, tmp_path)
+    here = Worker(tmp_path / "run")
+    assert here.ledger.settle() == set()
+    assert here.recorder.events == []
+    assert list((tmp_path / "run").glob("*.ledger")) == []
+
+
+def test_the_living_are_let_be(tmp_path: Path) -> None:
+    def act() -> None:
+        Worker(tmp_path / "run").begin()
+        (tmp_path / "sign").touch()
+        signal.pause()
+
+    pid = fork(act)
+    wait_for((tmp_path / "sign").exists)
+    here = Worker(tmp_path / "run")
+    assert here.ledger.settle() == set()
+    os.kill(pid, signal.SIGKILL)
+    exit_code(pid)
+    assert len(here.ledger.settle()) == 1
+
+
+def test_one_process_may_be_told_of_with_its_reason(tmp_path: Path) -> None:
+    pids = [killed(lambda: Worker(tmp_path / "run").begin(), tmp_path) for _ in range(2)]
+    here = Worker(tmp_path / "run")
+    here.ledger.settle(pids[1], reason="killed:SIGKILL")
+    assert [(one.metadata["_process"], one.metadata["_reason"]) for one in here.recorder.events] == [
+        (pids[1], "killed:SIGKILL")
+    ]
+
+
+def test_a_forked_child_has_a_ledger_of_its_own(tmp_path: Path) -> None:
+    """And what it inherits of its parent's does not keep that from being told."""
+    parent = Worker(tmp_path / "run")
+    attempt = parent.begin(1)
+
+    def act() -> None:
+        parent.begin(2)
+        signal.pause()
+
+    pid = fork(act)
+    wait_for(lambda: len(list((tmp_path / "run").glob("*.ledger"))) == 2)
+    parent.ledger.end(attempt, parent.lifecycle.outcome(attempt))
+    parent.ledger.leave()
+    assert [path.name.split("-")[2] for path in (tmp_path / "run").glob("*.ledger")] == [str(pid)]
+    os.kill(pid, signal.SIGKILL)
+    exit_code(pid)
+    here = Worker(tmp_path / "run")
+    here.ledger.settle()
+    assert [event.args for event in here.recorder.events] == [[2]]
+
+
+def test_other_places_are_others_affair(tmp_path: Path) -> None:
+    killed(lambda: Worker(tmp_path / "run").begin(), tmp_path)
+    here = Worker(tmp_path / "run")
+    elsewhere = Ledger(here.lifecycle, "redis://there/0", folder=str(tmp_path / "run"))
+    assert elsewhere.settle() == set()
+    assert len(here.ledger.settle()) == 1
+
+
+@pytest.mark.parametrize(
+    "damage", [b"+\0\0\0\x09not json!", b"+\xff\xff\xff\xff", b"=\0\0\0\x02{}", b"\0" * SLOT, b"+"]
+)
+def test_half_written_slots_are_passed_over(tmp_path: Path, damage: bytes) -> None:
+    killed(lambda: Worker(tmp_path / "run").begin(), tmp_path)
+    (path,) = (tmp_path / "run").glob("*.ledger")
+    whole = path.read_bytes().ljust(SLOT, b"\0")
+    path.write_bytes(damage.ljust(SLOT, b"\0") + whole)
+    here = Worker(tmp_path / "run")
+    assert len(here.ledger.settle()) == 1
+    assert here.recorder.types == ["failed"]
+
+
+def test_threads_have_slots_of_their_own(tmp_path: Path) -> None:
+    def act() -> None:
+        here = Worker(tmp_path / "run")
+        begun: list[Attempt] = []
+        threads = [
+            threading.Thread(target=lambda: begun.extend([here.begin(number) for number in range(50)]))
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for attempt in begun[100:]:
+            here.ledger.end(attempt, here.lifecycle.outcome(attempt))
+
+    killed(act, tmp_path)
+    here = Worker(tmp_path / "run")
+    assert len(here.ledger.settle()) == 100
+
+
+def test_a_folder_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
+    """Jobs run on; a fault says once that nothing is noted."""
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    here = Worker(folder)
+    for number in range(3):
+        attempt = here.begin(number)
+        here.ledger.end(attempt, here.lifecycle.outcome(attempt))
+    assert here.recorder.types[2::3] == ["perform_finished"] * 3
+    config = here.lifecycle.settings.config
+    assert config is not None
+    assert config.faults.counts == {"clues": 1}
+    assert list(folder.iterdir()) == []
+
+
+def test_without_a_job_nothing_is_made(tmp_path: Path) -> None:
+    here = Worker(tmp_path / "run")
+    here.ledger.begin(None)
+    here.ledger.end(None, None)
+    here.lifecycle.settings.config = None
+    assert here.ledger.settle() == set()
+    assert not (tmp_path / "run").exists()
+
+
+def test_ends_of_what_began_elsewhere_are_published(tmp_path: Path) -> None:
+    here = Worker(tmp_path / "run")
+    attempt = here.begin()
+    here.ledger.forget()
+    here.ledger.end(attempt, here.lifecycle.outcome(attempt))
+    assert here.recorder.of(EventType.PERFORM_FINISHED)
