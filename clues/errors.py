@@ -140,6 +140,23 @@ class Interrupt(BaseException):
     """Raised in a job's own code from outside; no ``Exception``, so that a job's ``except Exception`` lets it pass."""
 
 
+_interrupts: tuple[type[BaseException], ...] = (KeyboardInterrupt, Interrupt)
+
+
+def interrupts() -> tuple[type[BaseException], ...]:
+    """What is raised from outside, meant for the job's own code: whatever observes that lets these pass."""
+    return _interrupts
+
+
+def let_through(*kinds: type[BaseException]) -> None:
+    """Tell of what a foreign system raises in a job's code from outside, for a time limit or at its end.
+
+    It may arrive in the midst of our publishing, and would be taken for a publisher's fault: the job had no limit.
+    """
+    global _interrupts  # noqa: PLW0603 - of the process, as what is raised
+    _interrupts = (*_interrupts, *(kind for kind in kinds if kind not in _interrupts))
+
+
 class TermException(Interrupt):
     """The job's worker is being stopped, or was told to kill its jobs; finish in a moment, or be killed."""
 

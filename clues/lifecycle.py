@@ -23,7 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from clues.attempt import Attempt, metadata_in, recognise
 from clues.config import Config, Settings, default
-from clues.errors import Interrupt
+from clues.errors import interrupts
 from clues.event import Event, EventType, json_encoder
 from clues.metadata import Failure, read_hash
 from clues.plugs import Item, name_of
@@ -46,6 +46,8 @@ def _hook(method: Callable[Concatenate[Lifecycle, Config, P], T]) -> Callable[Co
             return None
         try:
             return method(self, config, *args, **kwargs)
+        except interrupts():
+            raise
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
             config.faults.report("clues", error)
             return None
@@ -305,7 +307,7 @@ class Lifecycle:
         _here.publishing = True
         try:
             publish(told)
-        except (KeyboardInterrupt, Interrupt):  # meant for the job's code that enqueues
+        except interrupts():  # meant for the job's code that enqueues
             raise
         except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
             config.faults.report(name_of(config.publisher), error, consequence)

@@ -15,14 +15,14 @@ from unittest import mock
 import pytest
 
 import clues
-from clues import clues_metadata
+from clues import clues_metadata, errors
 from clues.config import configure
 from clues.event import Event
 from clues.faults import Faults
 from clues.lifecycle import Lifecycle
 from clues.metadata import Failure, failure_of, timestamp
 from clues.plugs import Item
-from clues.publishers import CompositePublisher
+from clues.publishers import CompositePublisher, NoOpPublisher
 from clues.testing import RecordingPublisher, capture_events
 from tests.stories import NOON, Clock, Stage, live, work
 
@@ -597,6 +597,27 @@ def test_ctrl_c_during_a_publish_is_the_users() -> None:
     stage = Stage(options={"publisher": Bad(KeyboardInterrupt())})
     with pytest.raises(KeyboardInterrupt):
         live(stage.lifecycle, an_item())
+
+
+def test_a_foreign_systems_time_limit_during_a_publish_is_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever publishes, or preprocesses, when it is raised."""
+
+    class TimeLimit(Exception):
+        pass
+
+    def limited(queue: str, item: Any) -> None:
+        raise TimeLimit
+
+    monkeypatch.setattr(errors, "_interrupts", errors.interrupts())
+    errors.let_through(TimeLimit)
+    ways: list[dict[str, Any]] = [
+        {"publisher": Bad(TimeLimit())},
+        {"publisher": CompositePublisher(NoOpPublisher(), Bad(TimeLimit()))},
+        {"item_preprocessors": (limited,)},
+    ]
+    for options in ways:
+        with pytest.raises(TimeLimit):
+            live(Stage(options=options).lifecycle, an_item())
 
 
 def test_a_publisher_that_recurses_into_itself() -> None:
