@@ -101,14 +101,14 @@ class LogFileError(CluesError):
 
 
 class UnknownHashError(CluesError, LookupError):
-    """No event of the logs that were read has a hash that begins so."""
+    """No event of the logs that were read has a hash, or an id of its job system, that begins so."""
 
     def __init__(self, prefix: str) -> None:
-        super().__init__(f"no event in these logs has a hash that begins with {prefix!r}")
+        super().__init__(f"no event in these logs has a hash or job id that begins with {prefix!r}")
 
 
 class AmbiguousHashError(CluesError, LookupError):
-    """Several jobs' hashes begin so.
+    """Several jobs' hashes, or ids of their job system, begin so.
 
     Attributes:
         candidates: the hashes.
@@ -116,7 +116,7 @@ class AmbiguousHashError(CluesError, LookupError):
 
     def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
         some = ", ".join(candidates[:8]) + (", …" if len(candidates) > 8 else "")  # noqa: PLR2004 - a line's length
-        super().__init__(f"the hashes of {len(candidates)} jobs begin with {prefix!r}, give more digits: {some}")
+        super().__init__(f"the hashes or ids of {len(candidates)} jobs begin with {prefix!r}, give more of one: {some}")
         self.candidates = tuple(candidates)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from clues.event import Event, EventType, json_encoder
-from clues.metadata import SYSTEM_KEYS, read_attempt, read_hash
+from clues.metadata import SYSTEM_KEYS, read_attempt, read_hash, timestamp
 from clues.publishers.elasticsearch_metadata import LONG, MAX_VALUE, Shaped, as_text, fits
 from clues.publishers.lines import reader
 
@@ -37,6 +37,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2
 _SELDOM = frozenset({"_traceparent", "_exception", "_message", "_backtrace"})
 _NOTHING = object()
 LONGEST_TIME = 1e9  # seconds, 30 years; more is no time, and no long of nanoseconds
+_LAST_SECOND = 253_402_300_799  # of the year 9999, since the epoch
 _USUAL = len("2026-11-20T20:59:58.123456Z")
 
 
@@ -195,7 +196,8 @@ def _sentence(told: _Told, took: float | None) -> str:
         return f"{job} finished{_seconds('in', took)}"
     if kind is EventType.FAILED:
         why = ": ".join(text for key in ("_exception", "_message") if (text := _text(known.get(key))))
-        return f"{job} failed{_seconds('after', took)}{f': {why}' if why else ''}"
+        again = ", will be retried" if known.get("_retrying") is True else ""
+        return f"{job} failed{_seconds('after', took)}{again}{f': {why}' if why else ''}"
     return f"{job} was removed from {told.queue or 'a queue'}"
 
 
@@ -372,8 +374,14 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _whole(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < LONG else None
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _date(value: object) -> str | None:
+    """A time in epoch seconds, as documents have times."""
+    found = _number(value)
+    return timestamp(found) if found is not None and 0 < found < _LAST_SECOND else None
 
 
 def _number(value: object) -> float | None:
@@ -394,8 +402,13 @@ def _seconds(word: str, found: float | None) -> str:
 # Written to fields of their own, here as they are read, and elsewhere.
 _READ: dict[str, tuple[str, Callable[[object], object]]] = {
     "_clock_skew": ("clock_skew", _number),
+    "_job_id": ("job_id", _text),
     "_parent_event_hash": ("parent_event_hash", _text),
     "_reason": ("reason", _text),
+    "_redelivered": ("redelivered", _flag),
     "_reporter": ("reporter", _text),
+    "_retrying": ("retrying", _flag),
+    "_scheduled_time": ("scheduled_time", _date),
+    "_system": ("system", _text),
 }
 _NOT_THE_USERS = SYSTEM_KEYS | {"_traceparent", "_parent_event_hash", "_service_name"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clues.event import Event, EventType
-from clues.publishers.otlp_values import error_type, seconds, system_of, text
+from clues.publishers.otlp_values import error_type, is_retried, seconds, system_of, text
 
 OTHER = "_OTHER"
 MAX_SERIES = 500
@@ -107,8 +107,7 @@ class Counts:
         elif event.event_type is EventType.DEQUEUED:
             self._record(QUEUED, self._labels(event, "dequeue"), event.metadata.get("_time_in_queue"))
         elif event.event_type in {EventType.PERFORM_FINISHED, EventType.FAILED}:
-            outcome = "failed" if event.event_type is EventType.FAILED else "finished"
-            labels = self._labels(event, "process", outcome)
+            labels = self._labels(event, "process", _outcome(event))
             self._step(CONSUMED, labels, 1)
             self._record(PROCESS, labels, event.metadata.get("_time_to_perform"))
 
@@ -180,6 +179,12 @@ class Counts:
                 labels = OTHER, operation, OTHER, OTHER, outcome, OTHER if error else ""
             known.setdefault(labels, _ZEROS[name].copy())
         return known[labels]
+
+
+def _outcome(event: Event) -> str:
+    if event.event_type is not EventType.FAILED:
+        return "finished"
+    return "retrying" if is_retried(event) else "failed"  # an alert is for jobs that have failed for good
 
 
 def _label(name: object) -> str:

@@ -8,7 +8,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 
 from clues.event import Event, EventType, json_encoder
 from clues.publishers.otlp_ids import SAMPLED, JobSpans
-from clues.publishers.otlp_values import as_json, attribute, exception_attributes, named, seconds
+from clues.publishers.otlp_values import as_json, attribute, exception_attributes, is_retried, named, seconds
 from clues.publishers.otlp_wire import encoded, enum, field, fixed32, fixed64, string, text_value
 
 _SAID = {
@@ -35,7 +35,7 @@ def log_record(event: Event, at: int, spans: JobSpans | None, attributes: Sequen
         attributes: the job's.
         observed: when it was read, in nanoseconds.
     """
-    severity, name, name_attribute = _SAME[event.event_type]
+    severity, name, name_attribute = _RETRIED if is_retried(event) else _SAME[event.event_type]
     found = [*attributes, name_attribute, attribute(_ARGS, _args(event))]
     if event.event_type is EventType.FAILED:
         found += exception_attributes(event.metadata)
@@ -61,6 +61,7 @@ def sentence(event: Event) -> str:
     if took is not None or waited is not None:
         said += f", after {took if took is not None else waited:.3f} s"
     if event.event_type is EventType.FAILED:
+        said += ", and will be retried" if is_retried(event) else ""
         message = str(event.metadata.get("_message") or "").partition("\n")[0][:200]
         said += f": {event.metadata.get('_exception') or 'unknown'}" + (f": {message}" if message else "")
     return said
@@ -84,16 +85,15 @@ def _args(event: Event) -> str:
         return as_json(event.args)
 
 
-def _same(event_type: EventType) -> tuple[bytes, bytes, bytes]:
+def _same(event_type: EventType, severity: str) -> tuple[bytes, bytes, bytes]:
     """What all records of a type have: severity and its text, the name, and that as an attribute."""
-    failed = event_type is EventType.FAILED
-    number = SeverityNumber.SEVERITY_NUMBER_ERROR if failed else SeverityNumber.SEVERITY_NUMBER_INFO
     name = f"clues.job.{event_type}"
     return (
-        enum(_SEVERITY, number) + string(_SEVERITY_TEXT, "ERROR" if failed else "INFO"),
+        enum(_SEVERITY, SeverityNumber.Value(f"SEVERITY_NUMBER_{severity}")) + string(_SEVERITY_TEXT, severity),
         string(_NAME, name),
         attribute(named("event.name"), name),  # some back ends drop the field of its own
     )
 
 
-_SAME = {event_type: _same(event_type) for event_type in EventType}
+_SAME = {kind: _same(kind, "ERROR" if kind is EventType.FAILED else "INFO") for kind in EventType}
+_RETRIED = _same(EventType.FAILED, "WARN")

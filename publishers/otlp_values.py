@@ -174,6 +174,11 @@ def error_type(event: Event) -> str:
     return text(found) if isinstance(found, str) else "_OTHER"
 
 
+def is_retried(event: Event) -> bool:
+    """Whether it ends an attempt that another follows by itself."""
+    return event.event_type is EventType.FAILED and event.metadata.get("_retrying") is True
+
+
 def seconds(value: object) -> float | None:
     """A duration from metadata; None if it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e10:  # noqa: PLR2004 - 300 years

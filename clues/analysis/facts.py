@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from clues.event import TERMINAL, Event
-from clues.metadata import event_id, read_attempt, read_hash
+from clues.event import TERMINAL, Event, EventType
+from clues.metadata import event_id, read_attempt, read_hash, read_scheduled_time
 
 RUBY_TWINS = frozenset(
     {
@@ -84,6 +84,34 @@ def users_fields(metadata: Mapping[str, Any]) -> dict[str, Any]:
     ruby = "event_hash" in metadata or "_event_id" not in metadata
     twins = {key for key in RUBY_TWINS if f"_{key}" in metadata} if ruby else frozenset()
     return {key: value for key, value in metadata.items() if not key.startswith("_") and key not in twins}
+
+
+def system_of(event: Event) -> str | None:
+    """The job system, in events of adapters."""
+    found = event.metadata.get("_system")
+    return found if isinstance(found, str) else None
+
+
+def scheduled_of(event: Event) -> datetime | None:
+    """When the job was to run, if that was not at once."""
+    found = read_scheduled_time(event.metadata)
+    return None if found is None else datetime.fromtimestamp(found, UTC)
+
+
+def job_id_of(event: Event) -> str | None:
+    """The id that the job has in its own system, in events of adapters."""
+    found = event.metadata.get("_job_id")
+    return found if isinstance(found, str) else None
+
+
+def is_retried(event: Event) -> bool:
+    """Whether it ends an attempt that has failed, and that another follows by itself."""
+    return event.event_type is EventType.FAILED and event.metadata.get("_retrying") is True
+
+
+def is_redelivered(event: Event) -> bool:
+    """Whether a worker had the attempt before, which has not ended it."""
+    return event.metadata.get("_redelivered") is True
 
 
 def has_ended(event: Event) -> bool:

@@ -9,7 +9,16 @@ import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
 
-from clues.analysis.facts import attempt_of, has_ended, hash_of, id_of, moment_of, time_in_queue, time_to_perform
+from clues.analysis.facts import (
+    attempt_of,
+    has_ended,
+    hash_of,
+    id_of,
+    is_retried,
+    moment_of,
+    time_in_queue,
+    time_to_perform,
+)
 from clues.event import Event, EventType
 
 RECENT = 2_000
@@ -80,7 +89,7 @@ class ClassStats:
     """What is known of the jobs of one class.
 
     Attributes:
-        enqueued, started, finished, failed, destroyed: how many.
+        enqueued, started, finished, failed, retried, destroyed: how many.
         queue_times: seconds in the queue.
         run_times: seconds to perform, of failures too.
     """
@@ -88,6 +97,7 @@ class ClassStats:
     def __init__(self) -> None:
         """Start with nothing."""
         self.counts: Counter[EventType] = Counter()
+        self.retried = 0
         self.queue_times = Recent()
         self.run_times = Recent()
         self._running: set[tuple[str | None, int | None]] = set()
@@ -109,8 +119,8 @@ class ClassStats:
 
     @property
     def failed(self) -> int:
-        """How many failed."""
-        return self.counts[EventType.FAILED]
+        """How many failed for good; `retried` are the attempts that failed and were followed by another."""
+        return self.counts[EventType.FAILED] - self.retried
 
     @property
     def destroyed(self) -> int:
@@ -130,6 +140,7 @@ class ClassStats:
     def add(self, event: Event) -> None:
         """Take an event in."""
         self.counts[event.event_type] += 1
+        self.retried += is_retried(event)
         attempt = hash_of(event), attempt_of(event)
         if event.event_type is EventType.DEQUEUED:
             self.queue_times.add(time_in_queue(event))
@@ -172,7 +183,8 @@ class Stats:
         for stats in (self.by_class.setdefault(event.worker_class or "?", ClassStats()), self.total):
             stats.add(event)
         moment = moment_of(event)
-        if moment is not None and event.event_type in {EventType.PERFORM_FINISHED, EventType.FAILED}:
+        ended = event.event_type in {EventType.PERFORM_FINISHED, EventType.FAILED} and not is_retried(event)
+        if moment is not None and ended:
             self._ends.add(moment.timestamp())
 
     def throughput(self, now: float) -> float:

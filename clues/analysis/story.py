@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from clues.analysis.facts import has_ended, time_in_queue, time_to_perform, users_fields
+from clues.analysis.facts import has_ended, is_retried, time_in_queue, time_to_perform, users_fields
 from clues.event import Event, EventType
 
 T = TypeVar("T")
@@ -76,6 +76,11 @@ class AttemptStory:
         return _OUTCOMES[self._last.event_type]
 
     @property
+    def retrying(self) -> bool:
+        """Whether it failed, and another attempt follows by itself: the job has not failed."""
+        return is_retried(self._last)
+
+    @property
     def time_in_queue(self) -> float | None:
         """Seconds that it waited."""
         return first_known(time_in_queue(step.event) for step in self.steps)
@@ -115,7 +120,7 @@ class Child:
     Attributes:
         event_hash: its hash.
         worker_class: its class.
-        outcome: how far it came.
+        outcome: how far it came, ``retrying`` where its last attempt failed and another follows.
     """
 
     event_hash: str
@@ -132,6 +137,8 @@ class Timeline:
         worker_class: its class.
         queue: its queue.
         args: its arguments, as the events show them.
+        system: the job system that it is of, where that is not our own.
+        job_id: its id in that system.
         parent: the hash of the job that enqueued it, if one did.
         attempts: what happened, attempt by attempt.
         children: the jobs that it enqueued.
@@ -142,6 +149,8 @@ class Timeline:
     worker_class: str | None
     queue: str | None
     args: Sequence[Any]
+    system: str | None
+    job_id: str | None
     parent: str | None
     attempts: tuple[AttemptStory, ...]
     children: tuple[Child, ...]
@@ -154,6 +163,8 @@ class Timeline:
             "worker_class": self.worker_class,
             "queue": self.queue,
             "args": list(self.args),
+            "system": self.system,
+            "job_id": self.job_id,
             "parent": self.parent,
             "attempts": [_attempt_as_dict(attempt) for attempt in self.attempts],
             "children": [
@@ -190,6 +201,7 @@ def _attempt_as_dict(attempt: AttemptStory) -> dict[str, Any]:
     return {
         "attempt": attempt.number,
         "outcome": attempt.outcome,
+        "retrying": attempt.retrying,
         "time_in_queue": attempt.time_in_queue,
         "time_to_perform": attempt.time_to_perform,
         "fields": attempt.fields,

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from clues.analysis.facts import attempt_of, has_ended, hash_of, id_of, is_exact, moment_of, parent_of
+from clues.analysis.facts import (
+    attempt_of,
+    has_ended,
+    hash_of,
+    id_of,
+    is_exact,
+    is_redelivered,
+    job_id_of,
+    moment_of,
+    parent_of,
+    system_of,
+)
 from clues.analysis.story import AttemptStory, Child, Step, Timeline, first_known
 from clues.errors import AmbiguousHashError, UnknownHashError
 from clues.event import Event, EventType
@@ -23,27 +34,29 @@ def timeline(events: Iterable[Event], prefix: str) -> Timeline:
 
     Args:
         events: any events, in the order they were written; those of other jobs are passed over.
-        prefix: how the job's hash begins: all of it, or as much as no other job's begins with.
+        prefix: how the job's hash begins, or its own system's id: all of it, or as much as no other job's begins with.
 
     Raises:
-        UnknownHashError: no job's hash begins so.
+        UnknownHashError: no job's begins so.
         AmbiguousHashError: several do.
     """
     own: dict[str, list[Event]] = {}
+    exactly: set[str] = set()
     enqueued_by: dict[str, dict[str, list[Event]]] = {}
     for event in events:
         found, parent = hash_of(event), parent_of(event)
-        if found is not None and found.startswith(prefix):
+        names = [name for name in (found, job_id_of(event)) if name is not None]
+        if found is not None and any(name.startswith(prefix) for name in names):
             own.setdefault(found, []).append(event)
+            if prefix in names:
+                exactly.add(found)
         if found is not None and parent is not None and parent.startswith(prefix):
             enqueued_by.setdefault(parent, {}).setdefault(found, []).append(event)
-    event_hash = _the_one(prefix, own)
+    event_hash = _the_one(prefix, exactly or own.keys())
     return _tell(event_hash, own[event_hash], enqueued_by.get(event_hash, {}))
 
 
-def _the_one(prefix: str, found: Mapping[str, object]) -> str:
-    if prefix in found:
-        return prefix
+def _the_one(prefix: str, found: Collection[str]) -> str:
     if not found:
         raise UnknownHashError(prefix)
     if len(found) > 1:
@@ -59,6 +72,8 @@ def _tell(event_hash: str, events: list[Event], children: Mapping[str, list[Even
         worker_class=first.worker_class,
         queue=first.queue,
         args=first.args,
+        system=first_known(system_of(event) for event in distinct),
+        job_id=first_known(job_id_of(event) for event in distinct),
         parent=first_known(parent_of(event) for event in distinct),
         attempts=tuple(_attempts(distinct)),
         children=tuple(_child(found, theirs) for found, theirs in children.items()),
@@ -68,13 +83,14 @@ def _tell(event_hash: str, events: list[Event], children: Mapping[str, list[Even
 
 def _child(event_hash: str, events: list[Event]) -> Child:
     *_, last = _attempts(list(_distinct(events)))
-    return Child(event_hash, events[0].worker_class, last.outcome)
+    return Child(event_hash, events[0].worker_class, "retrying" if last.retrying else last.outcome)
 
 
 def _distinct(events: Iterable[Event]) -> Iterator[Event]:
     seen: set[object] = set()
     for event in events:
-        identity = id_of(event) or event.line
+        # What was delivered again happened again, under the same id.
+        identity = (None if is_redelivered(event) else id_of(event)) or event.line
         if identity not in seen:
             seen.add(identity)
             yield event
@@ -97,9 +113,14 @@ def _attempts(events: list[Event]) -> Iterator[AttemptStory]:
 def _steps(events: list[Event]) -> Iterator[Step]:
     # By what comes after what, not by the clock: hosts disagree, and Ruby's timestamps are whole seconds.
     before: Event | None = None
-    for event in sorted(events, key=lambda event: min(_ORDER[event.event_type], _LAST)):
+    for event in sorted(events, key=_place):
         yield Step(event, moment_of(event), *_gap(before, event))
         before = event
+
+
+def _place(event: Event) -> int:
+    """Where it is in its attempt; what was delivered again comes after all that was before, as its clock says."""
+    return _LAST + 1 if is_redelivered(event) else min(_ORDER[event.event_type], _LAST)
 
 
 def _gap(before: Event | None, event: Event) -> tuple[float | None, bool]:

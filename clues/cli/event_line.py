@@ -6,7 +6,18 @@ from datetime import UTC, date, datetime
 
 from rich.text import Text
 
-from clues.analysis.facts import attempt_of, has_ended, hash_of, moment_of, time_in_queue, time_to_perform, users_fields
+from clues.analysis.facts import (
+    attempt_of,
+    has_ended,
+    hash_of,
+    is_redelivered,
+    is_retried,
+    moment_of,
+    scheduled_of,
+    time_in_queue,
+    time_to_perform,
+    users_fields,
+)
 from clues.cli.output import clean
 from clues.cli.words import LABELS, error_text, fields, label, seconds, short
 from clues.event import Event, EventType
@@ -23,7 +34,7 @@ def event_line(event: Event, *, today: date | None = None) -> Text:
     """
     columns = [
         Text(time_of_day(event, today), style="dim"),
-        label(LABELS[event.event_type], width=_LABEL_WIDTH),
+        label(LABELS[event.event_type], width=_LABEL_WIDTH, retrying=is_retried(event)),
         Text(clean(event.worker_class or "-").ljust(_CLASS_WIDTH), style="bold"),
         Text(clean(event.queue or "-").ljust(_QUEUE_WIDTH)),
         Text(short(hash_of(event)), style="dim"),
@@ -35,14 +46,29 @@ def event_line(event: Event, *, today: date | None = None) -> Text:
 def time_of_day(event: Event, today: date | None = None) -> str:
     """When, to the millisecond, in UTC; with the date unless it was today. A timestamp that is none is shown as is."""
     moment = moment_of(event)
-    if moment is None:
-        return clean(event.timestamp)
+    return clean(event.timestamp) if moment is None else _spelled(moment, today)
+
+
+def remark(event: Event, today: date | None = None) -> Text:
+    """What is out of the ordinary: ``due 20:59:58.000Z``, ``delivered again``, ``will be retried``; mostly nothing."""
+    if event.event_type is EventType.ENQUEUED and (due := scheduled_of(event)) is not None:
+        return Text(f"due {_spelled(due, today)}", style="yellow")
+    if event.event_type is EventType.DEQUEUED and is_redelivered(event):
+        return Text("delivered again", style="yellow")
+    return Text("will be retried" if is_retried(event) else "", style="yellow")
+
+
+def _spelled(moment: datetime, today: date | None) -> str:
     day = "" if moment.date() == (today or datetime.now(UTC).date()) else f"{moment:%Y-%m-%d} "
     return f"{day}{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def _details(event: Event) -> list[Text]:
-    return [found for found in (_attempt(event), *_times(event), _error(event), fields(_fields(event))) if found]
+    return [
+        found
+        for found in (_attempt(event), remark(event), *_times(event), _error(event), fields(_fields(event)))
+        if found
+    ]
 
 
 def _attempt(event: Event) -> Text:

@@ -7,8 +7,9 @@ from datetime import date
 
 from rich.text import Text
 
+from clues.analysis.facts import is_retried
 from clues.analysis.story import AttemptStory, Child, Failure, Step, Timeline
-from clues.cli.event_line import time_of_day
+from clues.cli.event_line import remark, time_of_day
 from clues.cli.output import clean
 from clues.cli.words import LABELS, error_text, fields, label, seconds, short, value_text
 
@@ -31,6 +32,8 @@ def timeline_text(timeline: Timeline) -> Text:
 def _head(timeline: Timeline) -> Iterator[Text]:
     yield Text.assemble((clean(timeline.worker_class or "-"), "bold"), "  ", (clean(timeline.event_hash), "dim"))
     yield _named("queue", Text(clean(timeline.queue or "-")))
+    if timeline.job_id:
+        yield _named(clean(timeline.system or "job id"), Text(clean(timeline.job_id)))
     yield _named("args", Text(value_text(list(timeline.args))))
     last = timeline.attempts[-1]
     carried = {key: value for key, value in last.fields.items() if key not in last.added}
@@ -42,7 +45,9 @@ def _head(timeline: Timeline) -> Iterator[Text]:
 
 
 def _attempt(attempt: AttemptStory) -> Iterator[Text]:
-    yield Text.assemble((f"attempt {attempt.number}", "bold"), "  ", label(attempt.outcome), _times(attempt))
+    again = label(", will be retried" if attempt.retrying else "", retrying=True)
+    outcome = label(attempt.outcome, retrying=attempt.retrying)
+    yield Text.assemble((f"attempt {attempt.number}", "bold"), "  ", outcome, again, _times(attempt))
     first = attempt.steps[0].moment
     for step in attempt.steps:
         yield _step(step, first.date() if first and step is not attempt.steps[0] else date.min)
@@ -59,7 +64,7 @@ def _times(attempt: AttemptStory) -> str:
 
 
 def _step(step: Step, same_day: date) -> Text:
-    metadata = step.event.metadata
+    metadata, told = step.event.metadata, remark(step.event, step.moment.date() if step.moment else None)
     where = ":".join(clean(metadata[key]) for key in ("_hostname", "_process") if key in metadata)
     return Text.assemble(
         "  ",
@@ -67,9 +72,11 @@ def _step(step: Step, same_day: date) -> Text:
         "  ",
         _gap(step).rjust(_GAP_WIDTH),
         "  ",
-        label(LABELS[step.event.event_type], width=_LABEL_WIDTH),
+        label(LABELS[step.event.event_type], width=_LABEL_WIDTH, retrying=is_retried(step.event)),
         "  ",
         (where, "dim"),
+        "  " if told else "",
+        told,
     )
 
 

@@ -1,4 +1,4 @@
-"""``clues trace HASH``: one job's timeline."""
+"""``clues trace HASH``: one job's timeline; the job system's own id names a job as well."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ def add_to(app: typer.Typer) -> None:
 
 def trace(
     event_hash: Annotated[
-        str, typer.Argument(metavar="HASH", help="The job's hash, or its first digits, at least 6.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="HASH",
+            help="The job's hash, or the id that its system gave it; the first 6 digits may do.",
+            show_default=False,
+        ),
     ],
     files: Annotated[
         list[Path] | None,
@@ -51,6 +56,10 @@ def trace(
         reader = Reader(about=prefix, progress=progress)
         try:
             found = timeline(reader.read(*paths), prefix)
+            if not found.event_hash.startswith(prefix) and all(path.is_file() for path in paths):
+                # Named by its system's id; of the jobs that it enqueued, events tell its hash.
+                reader = Reader(about=found.event_hash)
+                found = timeline(reader.read(*paths), found.event_hash)
         finally:
             if not as_json:
                 _tell_what_was_read(reader)
@@ -64,7 +73,7 @@ def _checked(event_hash: str) -> str:
 
     prefix = as_hash(event_hash)
     if len(prefix) < SHORTEST_PREFIX:
-        msg = f"give at least the first {SHORTEST_PREFIX} digits of the hash"
+        msg = f"give at least the first {SHORTEST_PREFIX} digits of the hash or id"
         raise typer.BadParameter(msg, param_hint="HASH")
     return prefix
 

@@ -26,6 +26,7 @@ STYLES = {
     "finished": "green",
     "failed": "bold red",
     "destroyed": "yellow",
+    "retrying": "yellow",
     "waiting": "yellow",
     "taken": "cyan",
     "running": "cyan",
@@ -37,9 +38,9 @@ _LONGEST_VALUE = 60
 _MINUTE, _HOUR = 60.0, 3600.0
 
 
-def label(word: str, *, width: int = 0) -> Text:
-    """What happened or an outcome, in its colour."""
-    return Text(word.ljust(width), style=STYLES.get(word, ""))
+def label(word: str, *, width: int = 0, retrying: bool = False) -> Text:
+    """What happened or an outcome, in its colour; a failure that is retried has that of what waits."""
+    return Text(word.ljust(width), style=STYLES.get("retrying" if retrying else word, ""))
 
 
 def seconds(value: float | None) -> str:  # noqa: PLR0911 - one for each unit

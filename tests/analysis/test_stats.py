@@ -27,6 +27,16 @@ def test_failures_count_in_the_run_times() -> None:
     assert stats.total.run_times.percentile(50) == 3.0
 
 
+def test_an_attempt_that_is_retried_is_no_failed_job() -> None:
+    stats = Stats()
+    for attempt in (1, 2, 3):
+        stats.add(event("enqueued", attempt, attempt=attempt))
+        stats.add(event("started", attempt, attempt=attempt))
+        stats.add(event("failed", attempt, attempt=attempt, _retrying=attempt < 3))
+    assert (stats.total.failed, stats.total.retried, stats.total.started, stats.total.running) == (1, 2, 3, 0)
+    assert stats.throughput(START + 3) == pytest.approx(1.0)
+
+
 def test_rubys_events_have_no_copies() -> None:
     stats = Stats()
     for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,47 @@ def test_a_life_in_order_with_its_gaps() -> None:
     assert attempt.fields == {"pages": 3, "customer_id": 7}
     assert attempt.added == {"pages": 3}
     assert attempt.failure is None
+
+
+def test_a_retried_attempt_says_so() -> None:
+    events = [event("failed", 1, _retrying=True), event("finished", 2, attempt=2)]
+    story = told(events)
+    assert [(attempt.outcome, attempt.retrying) for attempt in story.attempts] == [
+        ("failed", True),
+        ("finished", False),
+    ]
+    assert story.as_dict()["attempts"][0]["retrying"] is True
+
+
+def test_a_job_is_found_by_its_systems_id() -> None:
+    known: dict[str, Any] = {"_system": "celery", "_job_id": "3f2b-11"}
+    events = [event("enqueued", **known), event("enqueued", event_hash=OTHER, _job_id="3f2b-112")]
+    for name in ("3f2b-11", HASH[:8]):
+        story = timeline(events, name)
+        assert (story.event_hash, story.system, story.job_id) == (HASH, "celery", "3f2b-11")
+    with pytest.raises(AmbiguousHashError):
+        timeline(events, "3f2b-1")
+    again = event("enqueued", 9, event_hash="c" * 32, **known)
+    with pytest.raises(AmbiguousHashError) as caught:
+        timeline([*events, again], "3f2b-11")
+    assert caught.value.candidates == (HASH, "c" * 32), "an id that was used twice"
+
+
+def test_what_is_delivered_again_is_no_copy() -> None:
+    """The first worker died: its steps stand before those of the next one, though they have the same ids."""
+    first = [event("enqueued", 0), event("dequeued", 1), event("started", 2)]
+    again = [event(kind, at, _redelivered=True) for kind, at in [("dequeued", 8), ("started", 9), ("finished", 10)]]
+    story = told([*again, *first, *again])
+    (attempt,) = story.attempts
+    assert [step.gap for step in attempt.steps] == [None, 1, 1, 6, 1, 1]
+    assert attempt.outcome == "finished"
+    assert story.duplicates == 3
+
+
+def test_a_child_that_is_retried() -> None:
+    events = [event("enqueued"), event("failed", event_hash=OTHER, _parent_event_hash=HASH, _retrying=True)]
+    (child,) = timeline(events, HASH).children
+    assert child.outcome == "retrying"
 
 
 def test_the_order_in_the_log_does_not_matter() -> None:

@@ -52,6 +52,21 @@ def test_an_event_is_a_line(log: Path) -> None:
     assert "\x1b" not in found.stdout
 
 
+def test_what_an_adapter_tells(log: Path) -> None:
+    log.write_bytes(
+        lines(
+            event("enqueued", _scheduled_time=1_600_000_060.0),
+            event("dequeued", _redelivered=True),
+            event("failed", _retrying=True, _exception="Boom"),
+        )
+    )
+    assert [line[26:] for line in clues("tail", log).stdout.splitlines()] == [
+        "enqueued   PdfGeneration     pdf       0695f49c  due 2020-09-13 12:27:40.000Z",
+        "dequeued   PdfGeneration     pdf       0695f49c  delivered again",
+        "failed     PdfGeneration     pdf       0695f49c  will be retried  Boom",
+    ]
+
+
 def test_as_many_as_are_asked_for(log: Path) -> None:
     assert len(clues("tail", "-n", "2", log).stdout.splitlines()) == 2
     assert clues("tail", "-n", "0", log).stdout == ""

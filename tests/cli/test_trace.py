@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,45 @@ def test_the_whole_story(log: Path) -> None:
         "1 copy of these events is not shown",
     ]
     assert found.stderr == f"read 8 events from {log}\n"
+
+
+def test_a_job_of_another_system(tmp_path: Path) -> None:
+    """Named by that system's id; attempts that are retried have not failed for good; its jobs are found by its hash."""
+    log = tmp_path / "events.log"
+    known: dict[str, Any] = {"_system": "celery", "_job_id": "3f2b8c1e-11"}
+    log.write_bytes(
+        lines(
+            event("enqueued", 0, _scheduled_time=1_600_000_060.0, **known),
+            event("dequeued", 60, _time_in_queue=0.0, **known),
+            event("dequeued", 90, _redelivered=True, **known),
+            event("failed", 91, _exception="Boom", _message="m", _retrying=True, _redelivered=True, **known),
+            event("failed", 92, attempt=2, _exception="Boom", _message="m", **known),
+            event("enqueued", 1, event_hash=CHILD, worker_class="IndexOrder", _parent_event_hash=HASH),
+        )
+    )
+    found = clues("trace", "3f2b8c1e-11", log)
+    assert [line.rstrip() for line in found.stdout.splitlines()] == [
+        f"PdfGeneration  {HASH}",
+        "  queue   pdf",
+        "  celery  3f2b8c1e-11",
+        "  args    [42]",
+        "",
+        "attempt 1  failed, will be retried  waited 0.0ms",
+        "  2020-09-13 12:26:40.000Z             enqueued   web-1:7  due 12:27:40.000Z",
+        "             12:27:40.000Z     +1m00s  dequeued   web-1:7",
+        "             12:28:10.000Z     +30.0s  dequeued   web-1:7  delivered again",
+        "             12:28:11.000Z     +1.00s  failed     web-1:7  will be retried",
+        "  Boom: m",
+        "",
+        "attempt 2  failed",
+        "  2020-09-13 12:28:12.000Z             failed     web-1:7",
+        "  Boom: m",
+        "",
+        "enqueued 1 job",
+        "  11111111  IndexOrder  waiting",
+    ]
+    assert found.stderr == f"read 6 events from {log}\n"
+    assert json.loads(clues("trace", HASH, log, "--json").stdout)["job_id"] == "3f2b8c1e-11"
 
 
 def test_the_story_as_json(log: Path) -> None:

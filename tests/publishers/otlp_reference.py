@@ -28,8 +28,9 @@ ELSEWHERE = {
 def log_record(event: Event, spans: JobSpans | None, observed: int) -> LogRecord:
     record = LogRecord(time_unix_nano=moment(event), observed_time_unix_nano=observed)
     failed = event.event_type is EventType.FAILED
-    record.severity_number = SeverityNumber.SEVERITY_NUMBER_ERROR if failed else SeverityNumber.SEVERITY_NUMBER_INFO
-    record.severity_text = "ERROR" if failed else "INFO"
+    again = failed and event.metadata.get("_retrying") is True
+    record.severity_text = "WARN" if again else "ERROR" if failed else "INFO"
+    record.severity_number = SeverityNumber.Value(f"SEVERITY_NUMBER_{record.severity_text}")
     record.event_name = f"clues.job.{event.event_type}"
     record.body.string_value = text(sentence(event))
     if spans is not None:

@@ -111,6 +111,28 @@ def test_sentences(event_type: EventType, metadata: dict[str, Any], text: str) -
     assert sentence(event(event_type, **metadata)) == text
 
 
+def test_what_adapters_tell() -> None:
+    """The system, its own id of the job, when the job was due, and whether another attempt follows."""
+    known = {"_system": "celery", "_job_id": "0b5f-7", "_scheduled_time": 1_795_208_400.5, "_redelivered": True}
+    found = document(event(EventType.FAILED, **known, _retrying=True, _exception="E", _time_to_perform=2))
+    expected = {
+        "system": "celery",
+        "job_id": "0b5f-7",
+        "scheduled_time": "2026-11-20T21:00:00.500000Z",
+        "redelivered": True,
+        "retrying": True,
+    }
+    assert found["clues"] == found["clues"] | expected
+    assert found["message"] == "PdfGeneration failed after 2 s, will be retried: E"
+    assert "metadata" not in found["clues"]
+
+
+@pytest.mark.parametrize("bad", [None, "soon", True, -1.0, 0, 1e300, float("inf"), 253_402_300_800])
+def test_a_scheduled_time_that_is_none(bad: object) -> None:
+    found = document(event(_scheduled_time=bad, _retrying=bad if bad is not True else 1, _job_id=7))["clues"]
+    assert not {"scheduled_time", "retrying", "job_id"} & found.keys()
+
+
 def test_ids() -> None:
     """An event's own; of a line without one, or with one that Elasticsearch can't take, a hash of the line."""
     for bad in ({}, {"_event_id": ""}, {"_event_id": 5}, {"_event_id": "é" * 300}, {"_event_id": "a\nb"}):
@@ -185,7 +207,11 @@ anything = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text() | st.sampled_from(["_time_to_perform", "_process", "_message", "a"]), anything))
+@given(
+    st.dictionaries(
+        st.text() | st.sampled_from(["_time_to_perform", "_process", "_message", "_scheduled_time", "a"]), anything
+    )
+)
 def test_any_metadata(metadata: dict[str, Any]) -> None:
     """Two lines of JSON come out, and never NaN: no JSON parser of a server would take it."""
     shape = {"event_type": "failed", "timestamp": AT, "queue": None, "metadata": metadata, "worker_class": None}

@@ -106,6 +106,21 @@ def test_lines_of_a_life(target: Target) -> None:
 
 
 @pytest.mark.usefixtures("library")
+def test_lines_of_another_system() -> None:
+    """An adapter's jobs too; but not what was delivered again."""
+    for redelivered in (False, True):
+        kept = RecordingPublisher()
+        lifecycle = Lifecycle(Settings(Config(kept)), system="celery")
+        item = {"class": "Report", "args": [1], "job_id": "0b5f-7", "clues_metadata": {}}
+        lifecycle.enqueued(lifecycle.stamp("mail", item, scheduled_time=4e9))
+        attempt = lifecycle.dequeued("mail", item, redelivered=redelivered)
+        lifecycle.perform_started(attempt)
+        lifecycle.perform_finished(attempt)
+        found = [agree(event.line) for event in kept.events]
+        assert found == [True] + [not redelivered] * 3
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(
     ("quick", "changed"),
     [
@@ -122,6 +137,8 @@ def test_lines_of_a_life(target: Target) -> None:
         (True, {"more": ""}),
         (True, {"more": f',"_traceparent":"00-{"a" * 32}-{"b" * 16}-01"'}),
         (True, {"more": ',"_reporter":"master","_truncated":["args"],"_clock_skew":2,"tier":"gold"'}),
+        (True, {"more": ',"_system":"rq","_job_id":"a-7","_enqueued_time":1.5,"_scheduled_time":1795208400.25'}),
+        (True, {"more": ',"_scheduled_time":true,"_retrying":1,"_redelivered":true,"_job_id":7'}),
         (True, {"more": f',"{"k" * 300}":"{"v" * 3000}","deep":{{"a":[1,{{"b":null}}]}}'}),
         (True, {"more": ',"_attempt":2'}),  # the last one counts
         (False, {"times": ',"_time_in_queue":-1.5'}),
@@ -191,7 +208,10 @@ def test_same_beginning() -> None:
 
 
 @given(
-    st.dictionaries(st.text() | st.sampled_from(["_time_in_queue", "_service_name", "_process", "tier"]), anything),
+    st.dictionaries(
+        st.text() | st.sampled_from(["_time_in_queue", "_scheduled_time", "_service_name", "_process", "tier"]),
+        anything,
+    ),
     st.lists(anything),
 )
 def test_any_values(metadata: dict[str, Any], args: list[Any]) -> None:

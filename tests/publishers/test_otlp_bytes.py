@@ -38,6 +38,7 @@ values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(s
 keys = st.text() | st.sampled_from([
     "_event_hash", "event_hash", "_event_id", "_attempt", "_hostname", "_process", "_system", "_exception", "_message",
     "_backtrace", "_reason", "_time_to_perform", "_time_in_queue", "_traceparent", "_tracestate", "_parent_span_id",
+    "_job_id", "_scheduled_time", "_retrying", "_redelivered",
 ])  # fmt: skip
 hashes = st.sampled_from(["ab" * 16, "0" * 32, "a job of another system"])
 contexts = st.sampled_from([f"00-{'c' * 32}-{'d' * 16}-01", f"00-{'c' * 32}-{'d' * 16}-00", "none"])
@@ -52,6 +53,10 @@ usual = st.fixed_dictionaries(
         "_message": st.text(),
         "_backtrace": st.lists(st.text()),
         "_attempt": st.integers(0, 3),
+        "_system": st.sampled_from(["celery", "rq"]),
+        "_job_id": st.text(),
+        "_scheduled_time": st.floats(0, 1e10),
+        "_retrying": st.booleans(),
         "customer": scalars,
     },
 )

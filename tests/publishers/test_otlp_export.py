@@ -17,6 +17,7 @@ import pytest
 
 from clues.event import Event
 from clues.lifecycle import Lifecycle
+from clues.metadata import failure_of
 from clues.publishers.delivery import HasState, TakesSamples
 from clues.publishers.otlp import OTLPPublisher
 from clues.publishers.otlp_ids import root, spans_of
@@ -228,6 +229,30 @@ def test_a_failure(make: Make, receiver: Receiver) -> None:
     for told in (values(recorded.attributes), values(record.attributes)):
         assert (told["exception.type"], told["exception.message"]) == ("ValueError", "no such page\nmore")
         assert "in `fail'" in told["exception.stacktrace"].splitlines()[0]
+
+
+def test_an_attempt_that_is_retried(make: Make, receiver: Receiver) -> None:
+    """Its span is one of an error; nobody need be called for it."""
+    stage, item = Stage(), {"class": "Job", "args": [], "job_id": "0b5f-7"}
+    stage.lifecycle.system = "celery"
+    stage.lifecycle.enqueued(stage.lifecycle.stamp("mail", item, scheduled_time=NOON + 60))
+    attempt = stage.lifecycle.dequeued("mail", item, redelivered=True)
+    stage.lifecycle.failed(attempt, failure_of(ValueError("no")), retrying=True)
+    make(receiver).send(lines(*stage.recorder.events))
+    process, record = named(receiver.spans())["process mail"], receiver.logs()[-1]
+    assert process.status.code == process.status.STATUS_CODE_ERROR
+    assert (record.severity_text, record.severity_number) == ("WARN", 13)
+    assert record.body.string_value == "Job has failed, of mail, and will be retried: ValueError: no"
+    expected = {
+        "messaging.system": "celery",
+        "messaging.celery.job_class": "Job",
+        "clues.job_id": "0b5f-7",
+        "clues.scheduled_time": NOON + 60,
+        "clues.redelivered": True,
+        "clues.retrying": True,
+        "error.type": "ValueError",
+    }
+    assert values(process.attributes) == values(process.attributes) | expected
 
 
 def test_a_lost_job_has_no_made_up_time(make: Make, over_http: Receiver) -> None:

@@ -113,6 +113,19 @@ def test_counts_and_durations(make: Make, receiver: Receiver) -> None:
     }
 
 
+def test_attempts_that_are_retried_are_no_failed_jobs() -> None:
+    counts, stage = Counts(0), Stage()
+    for attempt in (1, 2):
+        item: dict[str, Any] = {"class": "Pdf", "args": [], "clues_metadata": {"_event_hash": "a", "_attempt": attempt}}
+        stage.lifecycle.failed(
+            stage.lifecycle.attempt_of("pdfs", item), failure_of(OSError("no")), retrying=attempt == 1
+        )
+    for event in stage.recorder.events:
+        counts.add(event)
+    found = {labels[-2:]: numbers for labels, numbers in counts.series[CONSUMED].items()}
+    assert found == {("retrying", "OSError"): [1], ("failed", "OSError"): [1]}
+
+
 def test_the_resource_has_no_process(make: Make, receiver: Receiver) -> None:
     destination = make(receiver)
     deliver(destination, jobs(1.0))
