@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from itertools import islice
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from clues.redaction import NO_SECRETS, REDACTED, SecretNames
@@ -239,6 +241,8 @@ class Walk:
             return self._container(dict(value), depth)
         if isinstance(value, set | frozenset | list | tuple):
             return self._container(self._enough(value), depth)
+        if not isinstance(value, type) and (fields := _fields_of(type(value))):
+            return self._container({name: getattr(value, name, None) for name in fields}, depth)
         return self.text(_shown(value))
 
 
@@ -273,18 +277,48 @@ def _key_text(key: Any) -> str:
         return _unreadable(key)
 
 
+def _fields_of(kind: type) -> Iterable[str]:
+    """The names of what a class was declared to hold: dataclasses, pydantic's models, attrs' classes."""
+    found = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "__pydantic_fields__", None)
+    return found if found is not None else [one.name for one in getattr(kind, "__attrs_attrs__", ())]
+
+
 def _shown(value: Any) -> str:
-    """An object as text: what ``str`` says of dates, decimals, UUIDs, paths; else its repr."""
+    """An object as text: what it says of itself where that is known to be harmless, else its class, and its id."""
     kind = type(value)
     try:
         # Asked of the class: a proxy object would answer for any name, with a call over the network for instance.
         text = value.isoformat() if hasattr(kind, "isoformat") else None
         if not isinstance(text, str):
-            quiet = kind.__module__.partition(".")[0] in {"decimal", "uuid", "pathlib", "fractions", "ipaddress"}
-            text = str(value) if quiet else repr(value)
+            text = str(value) if _is_harmless(kind) else _labelled(value)
         return str.__str__(text)
-    except Exception:  # noqa: BLE001 - users write __repr__
+    except Exception:  # noqa: BLE001 - users write __str__
         return _unreadable(value)
+
+
+def _is_harmless(kind: type) -> bool:
+    """Whether ``str`` of it is quick and asks nobody: the ``repr`` of a QuerySet goes to the database."""
+    return kind.__module__.partition(".")[0] in _HARMLESS or kind in _HARMLESS_KINDS or issubclass(kind, Enum)
+
+
+_HARMLESS = frozenset({"datetime", "decimal", "fractions", "ipaddress", "numpy", "pathlib", "re", "uuid", "zoneinfo"})
+_HARMLESS_KINDS = frozenset({complex, range, type(Ellipsis), type(NotImplemented)})
+
+
+def _labelled(value: Any) -> str:
+    """``<shop.models.Order id=42>``: no method of it is called."""
+    if isinstance(value, type | FunctionType | BuiltinFunctionType):
+        return f"<{value.__module__}.{value.__qualname__}>"
+    kind = type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        own = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return f"<{name}>"
+    for key in ("pk", "id"):
+        if type(found := own.get(key)) in {int, str}:
+            return f"<{name} {key}={str(found)[:MAX_KEY]}>"
+    return f"<{name}>"
 
 
 def _unreadable(value: object) -> str:

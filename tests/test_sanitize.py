@@ -15,8 +15,9 @@ from collections import OrderedDict, UserDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple
 from unittest import mock
 
 import pytest
@@ -700,3 +701,83 @@ def test_what_needs_no_walk(args: list[Any], most: int) -> None:
         args.pop()
     cleaned, cut = Sanitizer(Limits(args=most)).args("Job", args)
     assert (repr(cleaned), cut) == (repr(walked), walk.cut)
+
+
+class QuerySet:
+    """Like Django's: to look at it is to ask the database."""
+
+    def __init__(self, **own: object) -> None:
+        vars(self).update(own)
+
+    def _ask(self, *_: object) -> str:
+        pytest.fail("somebody asked the database")
+
+    __repr__ = __str__ = __len__ = __iter__ = __bool__ = __eq__ = __getattr__ = _ask  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_an_object_is_its_class_and_its_id_and_none_of_its_methods_is_called() -> None:
+    shown, _ = Sanitizer().args("Job", [QuerySet(), QuerySet(id=42), QuerySet(pk="a-1", id=QuerySet()), QuerySet])
+    name = f"{QuerySet.__module__}.QuerySet"
+    assert shown == [f"<{name}>", f"<{name} id=42>", f"<{name} pk=a-1>", f"<{name}>"]
+
+
+@dataclass
+class Card:
+    number: str
+    password: str
+    owner: object = None
+
+
+@dataclass(slots=True)
+class Slotted:
+    size: int
+
+
+class Model:
+    """As pydantic makes them."""
+
+    __pydantic_fields__: ClassVar = {"name": None, "api_key": None}
+
+    def __init__(self) -> None:
+        self.name, self.api_key = "Ada", "s3cr3t"
+
+
+class Attrs:
+    """As attrs makes them."""
+
+    __attrs_attrs__: ClassVar = (SimpleNamespace(name="size"),)
+    size = 3
+
+
+def test_what_declares_its_fields_is_shown_by_them_redacted() -> None:
+    shown, _ = Sanitizer().args("Job", [Card("1", "hunter2", QuerySet(id=1)), Slotted(2), Model(), Attrs(), Card])
+    assert shown == [
+        {"number": "1", "password": REDACTED, "owner": f"<{QuerySet.__module__}.QuerySet id=1>"},
+        {"size": 2},
+        {"name": "Ada", "api_key": REDACTED},
+        {"size": 3},
+        f"<{Card.__module__}.Card>",
+    ]
+
+
+class Shade(enum.Enum):
+    RED = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (decimal.Decimal("1.50"), "1.50"),
+        (dt.timedelta(minutes=1), "0:01:00"),
+        (dt.date(2026, 11, 21), "2026-11-21"),
+        (PurePosixPath("/tmp"), "/tmp"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Shade.RED, "Shade.RED"),
+        (1 + 2j, "(1+2j)"),
+        (range(3), "range(0, 3)"),
+        (len, "<builtins.len>"),
+    ],
+)
+def test_what_is_known_to_be_harmless_says_what_it_is(value: object, shown: str) -> None:
+    assert Sanitizer().args("Job", [value])[0] == [shown]
