@@ -43,6 +43,11 @@ class LogPublisher:
         """
         self._sink: _Sink = _Logger(target, level) if isinstance(target, logging.Logger) else _File(_path(target))
 
+    @property
+    def path(self) -> Path | None:
+        """The file; None for a logger."""
+        return Path(self._sink.path) if isinstance(self._sink, _File) else None
+
     @classmethod
     def from_url(cls, url: SplitResult) -> LogPublisher:
         """``log:///var/log/clues.log``, or ``log://clues.log`` relative to the current folder.
@@ -115,7 +120,7 @@ class _File:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._using = ForkLock()
         self._fd = -1
         self._doubtful = False
@@ -147,13 +152,13 @@ class _File:
         self._doubtful = True  # until it is known that all was written
         written = os.write(self._fd, line)
         if written < len(line):
-            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", self._path)
+            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", self.path)
         self._doubtful = False
 
     def _ends_whole(self) -> bool:
         """Whether the file ends with a newline, after a write of ours, and maybe others', that failed."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(fd, "rb") as file:
                 return file.seek(0, os.SEEK_END) == 0 or (file.seek(-1, os.SEEK_END) >= 0 and file.read(1) == b"\n")
         except OSError:
@@ -167,13 +172,13 @@ class _File:
 
     def _looks_current(self) -> bool:
         try:
-            found = os.stat(self._path)  # noqa: PTH116 - on every event's way, and a Path costs as much again
+            found = os.stat(self.path)  # noqa: PTH116 - on every event's way, and a Path costs as much again
         except OSError:
             return False
         return (found.st_dev, found.st_ino) == self._identity and self._is_ours(self._fd)
 
     def _open(self) -> None:
-        fd = os.open(self._path, _FLAGS, _MODE)
+        fd = os.open(self.path, _FLAGS, _MODE)
         if fd != self._fd and self._fd >= 0 and self._is_ours(self._fd):
             os.close(self._fd)
         self._fd = fd

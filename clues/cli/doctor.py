@@ -15,6 +15,8 @@ Examples:
 
   clues doctor
 
+  clues doctor --app shop.celery --log /var/log/clues.log
+
   clues doctor --spool /var/spool/clues --json | jq '.destinations[].lag_seconds'
 
 Exit status: 0 all is well; 1 something is wrong, and said."""
@@ -36,9 +38,17 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    app: Annotated[
+        list[str] | None,
+        typer.Option("--app", "-a", metavar="MODULE", help="Import the application, and see what it hooks."),
+    ] = None,
+    log: Annotated[
+        list[Path] | None,
+        typer.Option("--log", metavar="FILE", help="An event log; those that the application writes, if left out."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The findings as one JSON object.")] = False,
 ) -> None:
-    """Look at the configuration, the journal, and how far each back end is."""
+    """Look at the configuration, the job systems, the event logs, the journal, and how far each back end is."""
     import json
 
     from clues.cli.output import quiet_pipe
@@ -46,6 +56,7 @@ def doctor(
 
     place = Spool(spool_folder(spool))
     found = _findings(place)
+    _look_at_systems(found, app or [], log or [])
     with quiet_pipe():
         if as_json:
             print(json.dumps(found))
@@ -92,6 +103,21 @@ def _findings(spool: Spool) -> dict[str, Any]:
     }
 
 
+def _look_at_systems(found: dict[str, Any], modules: list[str], given: list[Path]) -> None:
+    """Which job systems are installed and hooked, and whether their events flow."""
+    from clues.cli import doctor_systems as looking
+
+    if modules:
+        looking.load(modules)
+    found["systems"], problems = looking.systems(loaded=bool(modules))
+    found["configured"] = looking.configured() if modules else None
+    if modules and found["configured"] is None:
+        problems.append(f"{', '.join(modules)} does not configure clues, nor does CLUES_PUBLISHERS")
+    hooked = [one["name"] for one in found["systems"] if one["hooked"]]
+    found["flow"], silent = looking.flowing(given or looking.logs(), hooked)
+    found["problems"] += problems + silent
+
+
 def _configuration() -> tuple[list[str], list[str]]:
     """The publishers that CLUES_PUBLISHERS names, without secrets, and what is wrong with them."""
     import os
@@ -132,6 +158,7 @@ def _print(found: dict[str, Any]) -> None:
         )
     )
     print(f"publishers: {clean(', '.join(found['publishers'])) or 'none in CLUES_PUBLISHERS'}")
+    _print_systems(found)
     print(f"spool: {clean(found['spool'])}, {found['spool_bytes']:,} bytes, {found['dropped']:,} events dropped")
     if found["destinations"]:
         table = plain_table()
@@ -152,3 +179,27 @@ def _print(found: dict[str, Any]) -> None:
         print(f"! {clean(problem)}")
     if not found["problems"]:
         print("all is well")
+
+
+def _print_systems(found: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from clues.cli.output import clean
+    from clues.cli.tables import plain_table, print_table
+
+    if found["configured"] is not None:
+        faults = "".join(f"; {name}: {count} faults" for name, count in found["configured"]["faults"].items())
+        print(f"configured by the application: {clean(found['configured']['publisher'] + faults)}")
+    for one in found["systems"]:
+        hooked = one["hooked"]
+        state = "see with --app whether it is hooked" if hooked is None else ", ".join(hooked) or "not hooked"
+        tried = f" (tried with {one['tried_with']})" if one["tried_with"] else ""
+        print(f"{one['name']} {one['version']}{tried}: {clean(state)}")
+    if found["flow"]:
+        table = plain_table()
+        for heading in ("log", "system", "last event", "of the last ones"):
+            table.add_column(heading)
+        for flow in found["flow"]:
+            types = ", ".join(f"{count:,} {name}" for name, count in flow["types"].items())
+            table.add_row(*(Text(clean(text)) for text in (flow["log"], flow["system"], flow["last"], types)))
+        print_table(table)
