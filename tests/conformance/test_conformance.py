@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.cells import CELLS
-from tests.conformance.environments import python_of
+from tests.conformance.environments import ROOT, python_of
 from tests.conformance.site import Site, System
 from tests.redis_server import RedisServer, binary
 from tests.requirements import lacking
@@ -60,3 +60,11 @@ def test_cell(site: Site, cell: Callable[[Site], None]) -> None:
 def test_what_differs_is_a_cell_and_has_its_reason(system: System) -> None:
     assert set(system.cells) <= {cell.__name__ for cell in CELLS}
     assert all(cell.__doc__ for cell in system.cells.values())
+
+
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
+def test_what_differs_stands_in_the_docs(system: System) -> None:
+    rows = (ROOT / "docs" / "adapters.md").read_text().splitlines()
+    assert [
+        cell for cell in system.cells if not any(row.startswith(f"| {system.name} | `{cell}` |") for row in rows)
+    ] == []
