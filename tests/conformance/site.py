@@ -67,6 +67,8 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(30)
+        # One that is not dead yet may still be given a job by Redis, which is then lost.
+        wait_for(lambda: not _alive_in_group(self.process.pid), "the death of all its processes")
         for pipe in filter(None, (self.process.stdin, self.process.stdout)):
             pipe.close()
 
@@ -76,6 +78,15 @@ class Program:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(15)
         self.kill()
+
+
+def _alive_in_group(group: int) -> bool:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return False
 
 
 class Site:
