@@ -15,8 +15,8 @@ What the events mean here:
 - ``perform_finished`` and ``failed``: its attempt is over, told when all middleware is done with it, just before it is
   acknowledged or goes to the dead letters; ``_retrying`` when Retries has enqueued it again, which tells of both.
 
-A worker that dies tells nothing, and nobody else can: Dramatiq's master runs none of the application's code. The message
-is delivered again, as the same attempt. That it was delivered before, RabbitMQ says and Redis does not.
+A worker that dies tells nothing, and nobody else can: Dramatiq's master runs none of the application's code. The
+message is delivered again, as the same attempt. That it was delivered before, RabbitMQ says and Redis does not.
 """
 
 from __future__ import annotations
