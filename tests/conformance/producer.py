@@ -3,7 +3,7 @@
 One JSON object a line: ``{"job": "succeed", "args": [1, 2], "options": {"delay": 1.5}}``. The answers, one a line:
 ``{"id": "the system's own id"}``, or ``{"error": "OperationalError", "message": "…"}``.
 
-Started as ``python -m tests.conformance.producer NAME`` with the application in tests/conformance/apps/NAME_app.py.
+Started as ``python -m tests.conformance.producer tests.conformance.apps.celery_app``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Odd:
         raise TypeError("an Odd can't be pickled")
 
 
-def main(name: str) -> None:
-    app = importlib.import_module(f"tests.conformance.apps.{name}_app")
+def main(module: str) -> None:
+    app = importlib.import_module(module)
     answers, sys.stdout = sys.stdout, sys.stderr
     for line in sys.stdin:
         told = json.loads(line)

@@ -35,6 +35,7 @@ class System:
         environ: what its programs find in their environment besides.
         cells: what differs from `tests.conformance.cells`, by the cell's name: a function that asserts what is told
             instead. Its docstring says what the system makes impossible, and docs/adapters.md says it too.
+        app: its application's module; left out, that of the suite.
     """
 
     name: str
@@ -42,6 +43,7 @@ class System:
     releases: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
     cells: Mapping[str, Callable[[Site], None]] = field(default_factory=dict)
+    app: str = ""
 
 
 class Program:
@@ -218,9 +220,10 @@ class Site:
 
     def _producer(self, environ: Mapping[str, str]) -> Program:
         key = json.dumps(environ, sort_keys=True)
+        app = self.system.app or f"tests.conformance.apps.{self.system.name}_app"
         if key not in self._producers:
             self._producers[key] = Program(
-                [str(self.python), "-m", "tests.conformance.producer", self.system.name],
+                [str(self.python), "-m", "tests.conformance.producer", app],
                 environ=self.environ(**environ),
                 output=self.output,
                 stdin=subprocess.PIPE,
