@@ -37,7 +37,7 @@ from clues.config import configure_from_environment
 from clues.errors import ConfigError, MissingExtraError, TermException
 from clues.event import Event, json_encoder
 from clues.ledger import Ledger
-from clues.lifecycle import Lifecycle
+from clues.lifecycle import Lifecycle, Performing
 from clues.metadata import Failure, failure_of
 from clues.plain import plain
 from clues.runtime import JobContext
@@ -64,8 +64,10 @@ LABEL = METADATA
 
 _DUE = "due "  # before the JSON of a schedule whose `enqueued` is told, and which is still to be sent
 _NO_QUEUE = "taskiq"  # where a broker has no name for it, as InMemoryBroker
+_WRITTEN = "_clues_written"  # on an error from a process of the pool
 _PATIENCE = 1.0  # seconds for asking Redis how often a message was delivered
 _CARRIES_CONTEXT = "copy_context" in Receiver.run_task.__code__.co_names  # into threads; older ones don't
+_BACKWARDS = "reversed" in Receiver.run_task.__code__.co_names  # middlewares hear of errors; not in older ones
 _CALLERS = (
     __file__,
     *(
@@ -78,6 +80,8 @@ _CALLERS = (
 class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
     """Tells of a broker's jobs. Best the first of the broker's middlewares."""
 
+    _asked = False  # whether the environment was, for a configuration
+
     def set_broker(self, broker: Any) -> None:
         """Called by the broker when it gets the middleware."""
         super().set_broker(broker)
@@ -85,11 +89,9 @@ class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ign
         _patch()
 
     def startup(self) -> None:
-        """Configure clues by the environment, where the application has not; tell of what dead workers ran."""
-        try:
-            configure_from_environment()
-        except ConfigError as error:
-            log.error("clues is not configured: %s", error)  # noqa: TRY400 - its message says all
+        """Tell of what dead workers ran."""
+        self._configure()
+        _guarded(_listen_first, self.broker)
         if self.broker.is_worker_process:
             _guarded(_open_ledger, self.broker)
 
@@ -102,8 +104,18 @@ class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ign
         if (ledger := _ledgers.pop(self.broker, None)) is not None:
             _guarded(ledger.leave)
 
+    def _configure(self) -> None:
+        """By the environment alone, where the application has not done it by the time that it matters."""
+        self._asked = True
+        try:
+            configure_from_environment()
+        except ConfigError as error:
+            log.error("clues is not configured: %s", error)  # noqa: TRY400 - its message says all
+
     def pre_send(self, message: Any) -> Any:
         """Stamp a message."""
+        if lifecycle.settings.config is None and not self._asked:
+            self._configure()
         if lifecycle.settings.config is not None:
             _guarded(_stamp_message, self.broker, message)
         return message
@@ -122,10 +134,16 @@ class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ign
         return message
 
     def on_error(self, message: Any, result: Any, exception: BaseException) -> None:  # noqa: ARG002 - its signature
-        """It has failed; whether it is retried is known later, when all middlewares have heard of it."""
+        """It has failed; whether it is retried is known later."""
         run = _run.get()
-        if run is not None:
-            run.error = exception
+        if run is not None and run.error is None:
+            _guarded(run.fail, exception)
+
+
+class _Listener(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
+    """Hears of errors before the retry middlewares do, wherever ours stands."""
+
+    on_error = CluesMiddleware.on_error
 
 
 def install(broker: Any) -> None:
@@ -138,7 +156,7 @@ def install(broker: Any) -> None:
 
 def uninstall(broker: Any) -> None:
     """Take the middleware out of a broker; taskiq is as it was when that was the last."""
-    broker.middlewares[:] = [one for one in broker.middlewares if not isinstance(one, CluesMiddleware)]
+    broker.middlewares[:] = [one for one in broker.middlewares if not isinstance(one, (CluesMiddleware, _Listener))]
     _brokers.discard(broker)
     if not _brokers:
         _unpatch()
@@ -165,7 +183,7 @@ class _Stamp(str):
         attempt, self.attempt = self.attempt, None
         if attempt is not None:
             if self.run is not None:
-                self.run.retrying = True
+                self.run.follow()
             lifecycle.enqueued(attempt)
 
 
@@ -173,7 +191,8 @@ class _Run:
     """A delivery that a receiver works."""
 
     __slots__ = (
-        "acked", "attempt", "broker", "data", "error", "item", "message", "queue", "redelivered", "retrying", "timeout",
+        "acked", "attempt", "broker", "data", "error", "item", "message", "performing", "queue", "redelivered",
+        "retrying", "timeout",
     )  # fmt: skip
 
     def __init__(self, broker: Any, message: Any) -> None:
@@ -182,6 +201,7 @@ class _Run:
         self.item: dict[str, Any] = {}
         self.queue = ""
         self.message: Any = None
+        self.performing: Performing | None = None
         self.error: BaseException | None = None
         self.retrying = False
         self.redelivered = False
@@ -238,10 +258,32 @@ class _Run:
             lifecycle.outcome(attempt, failure, reason=reason, reporter="adapter", retrying=self.retrying),
         )
 
-    def begun(self) -> None:
+    def start(self) -> JobContext:
         """Its code is about to run. If nobody will be given the message again, our ledger has it."""
+        self.performing = lifecycle.performing(self.attempt, self.queue, self.item)
+        context = self.performing.__enter__()
         if self.acked and (ledger := _ledgers.get(self.broker)) is not None:
             ledger.begin(self.attempt)
+        return context
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """Its code has run."""
+        performing, self.performing = self.performing, None
+        if performing is not None:
+            performing.__exit__(type(error) if error else None, error, None)
+
+    def fail(self, error: BaseException) -> None:
+        """Its code has raised."""
+        self.error = error
+        if self.attempt is not None and self.attempt.context is not None and hasattr(error, _WRITTEN):
+            self.attempt.context.written.update(error.__dict__.pop(_WRITTEN))
+        self.stop(error)
+
+    def follow(self) -> None:
+        """The next attempt is enqueued. This one has ended, unless it was the job's own code that did it."""
+        self.retrying = True
+        if self.error is not None:
+            self.end(None)
 
     def _tell(self, attempt: Attempt, event: Event | None) -> None:
         ledger = _ledgers.get(self.broker)
@@ -417,7 +459,9 @@ def _requeue(original: Callable[..., Any]) -> Callable[..., Any]:
         stamp = _guarded(_restamped, self) if _watched(self.broker) else None
         try:
             await original(self)
-        except NoResultError:
+        except NoResultError as error:
+            if stamp is not None and stamp.run is not None:
+                _guarded(stamp.run.fail, error)
             if stamp is not None:
                 _guarded(stamp.sent)
             raise
@@ -514,7 +558,16 @@ class _UnknownMessage(Exception):  # noqa: N818 - never raised; its name is told
 _UnknownMessage.__module__, _UnknownMessage.__qualname__ = "taskiq.exceptions", "UnknownTaskError"
 
 
+def _listen_first(broker: Any) -> None:
+    others = [one for one in broker.middlewares if not isinstance(one, _Listener)]
+    first = others[-1] if _BACKWARDS else others[0]
+    if len(others) == len(broker.middlewares) and not isinstance(first, CluesMiddleware):
+        broker.middlewares.insert(len(others) if _BACKWARDS else 0, _Listener())
+
+
 def _open_ledger(broker: Any) -> None:
+    if broker in _ledgers:
+        return
     options = getattr(getattr(broker, "connection_pool", None), "connection_kwargs", {})
     where = [str(options.get(name)) for name in ("host", "port", "path", "db")]
     ledger = _ledgers[broker] = Ledger(lifecycle, " ".join([type(broker).__name__, _queue(broker, {}), *where]))
@@ -553,23 +606,28 @@ def _run_task(original: Callable[..., Any]) -> Callable[..., Any]:
         run = _run.get()
         if run is None or run.message is None:
             return await original(self, target, message, *args, **kwargs)
-        with lifecycle.performing(run.attempt, run.queue, run.item) as context:
-            _guarded(run.begun)
-            pooled = isinstance(self.executor, ProcessPoolExecutor)
-            if (pooled or not _CARRIES_CONTEXT) and not inspect.iscoroutinefunction(target):
-                if message.task_name not in self.known_tasks:
-                    self._prepare_task(message.task_name, target)
-                target = _Pooled(target, context) if pooled else functools.partial(_carry(), target)
+        context = _guarded(run.start)
+        try:
+            target = _guarded(_carried, self, target, message, context) or target
             result = await original(self, target, message, *args, **kwargs)
-            if pooled:
-                _unwrap(context, result, run.error)
+            if isinstance(result.return_value, _Returned):
+                context.written.update(result.return_value.written)
+                result.return_value = result.return_value.value
+        finally:
+            _guarded(run.stop, run.error)
         return result
 
     return run_task
 
 
-def _carry() -> Callable[..., Any]:
-    return contextvars.copy_context().run
+def _carried(receiver: Any, target: Callable[..., Any], message: Any, context: JobContext) -> Callable[..., Any] | None:
+    """The task's function, where it would not run in this context by itself, in one that carries it there."""
+    pooled = isinstance(receiver.executor, ProcessPoolExecutor)
+    if not (pooled or not _CARRIES_CONTEXT) or inspect.iscoroutinefunction(target):
+        return None
+    if message.task_name not in receiver.known_tasks:
+        receiver._prepare_task(message.task_name, target)
+    return _Pooled(target, context) if pooled else functools.partial(contextvars.copy_context().run, target)
 
 
 class _Pooled:
@@ -586,7 +644,7 @@ class _Pooled:
             return _Returned(self.target(*args, **kwargs), plain(context.written))
         except BaseException as error:
             with contextlib.suppress(Exception):
-                error.__dict__["_clues_written"] = plain(context.written)
+                setattr(error, _WRITTEN, plain(context.written))
             raise
         finally:
             context.unbind()
@@ -596,15 +654,6 @@ class _Returned:
     def __init__(self, value: Any, written: Any) -> None:
         self.value = value
         self.written = written
-
-
-def _unwrap(context: JobContext, result: Any, error: BaseException | None) -> None:
-    value = result.return_value
-    if isinstance(value, _Returned):
-        result.return_value = value.value
-        context.written.update(value.written)
-    elif error is not None:
-        context.written.update(getattr(error, "__dict__", {}).pop("_clues_written", {}))
 
 
 async def _redelivered(broker: Any, message: Any) -> bool:
