@@ -80,6 +80,12 @@ class Ledger:
         self._held[id(attempt)] = slot
         self._write(slot, _BEGUN, attempt.begun)
 
+    def decide(self, attempt: Attempt | None, event: Event | None) -> None:
+        """What is about to be committed, and told then by `end`; to be used with `inherited`, not with `settle`."""
+        slot = self._held.get(id(attempt))
+        if slot is not None and event is not None:
+            self._write(slot, _ENDED, event)
+
     def end(self, attempt: Attempt | None, event: Event | None) -> None:
         """Publish the event that ends an attempt, which may have begun here or not."""
         slot = self._held.pop(id(attempt), None)
@@ -122,27 +128,40 @@ class Ledger:
         if config is None:
             return told
         try:
-            folder = Path(self._folder or run_dir())
-            found = sorted(folder.glob(f"{self._stem}-{pid or '*'}-*.ledger")) if folder.is_dir() else []
-            for path in found:
-                if path == self._path:
-                    continue
-                with _dead(path) as fd:
-                    for state, line in _stories(fd) if fd is not None else ():
-                        told |= self._tell(state, line, reason)
-                    if fd is not None:
-                        path.unlink()
+            for ended, line in self.inherited(pid):
+                told |= self._tell(line, reason, ended=ended)
         except OSError as error:
             config.faults.report("clues", error, "stories of dead workers are left for the next one")
         return told
 
-    def _tell(self, state: bytes, line: bytes, reason: str) -> set[tuple[str, int]]:
+    def inherited(self, pid: int | None = None) -> Iterator[tuple[bool, bytes]]:
+        """What stands in the ledgers of dead processes, each locked until all of it was taken, and then removed.
+
+        Args:
+            pid: of one process alone.
+
+        Yields:
+            Whether an end was decided, and the event's line.
+
+        Raises:
+            OSError: a ledger can't be read.
+        """
+        folder = Path(self._folder or run_dir())
+        for path in sorted(folder.glob(f"{self._stem}-{pid or '*'}-*.ledger")) if folder.is_dir() else []:
+            if path == self._path:
+                continue
+            with _dead(path) as fd:
+                if fd is not None:
+                    yield from ((state == _ENDED, line) for state, line in _stories(fd))
+                    path.unlink()
+
+    def _tell(self, line: bytes, reason: str, *, ended: bool) -> set[tuple[str, int]]:
         try:
             event = Event.from_line(line)
             event_hash, number = event.metadata["_event_hash"], event.metadata["_attempt"]
         except (ValueError, KeyError):  # its process died while it wrote
             return set()
-        if state == _ENDED:
+        if ended:
             self._lifecycle.retell(line)
         else:
             self._lifecycle.publish(self._failed(event, reason))
