@@ -233,15 +233,16 @@ class Walk:
             return self.text(_unreadable(value))
 
     def _converted(self, value: Any, depth: int) -> Any:
-        if isinstance(value, bool | int | float | str) or value is None:
+        kind = type(value)  # by isinstance, request.user would be asked for its class, and so the database for the user
+        if issubclass(kind, bool | int | float | str) or value is None:
             return self.value(_base_value(value), depth)
-        if isinstance(value, bytes | bytearray | memoryview):
+        if issubclass(kind, bytes | bytearray | memoryview):
             return self.text(bytes(value[: max(self._left, 0) + _MARGIN]).decode("utf-8", "backslashreplace"))
-        if isinstance(value, Mapping):
+        if issubclass(kind, Mapping):
             return self._container(dict(value), depth)
-        if isinstance(value, set | frozenset | list | tuple):
+        if issubclass(kind, set | frozenset | list | tuple):
             return self._container(self._enough(value), depth)
-        if not isinstance(value, type) and (fields := _fields_of(type(value))):
+        if not issubclass(kind, type) and (fields := _fields_of(kind)):
             return self._container({name: getattr(value, name, None) for name in fields}, depth)
         return self.text(_shown(value))
 
@@ -307,9 +308,9 @@ _HARMLESS_KINDS = frozenset({complex, range, type(Ellipsis), type(NotImplemented
 
 def _labelled(value: Any) -> str:
     """``<shop.models.Order id=42>``: no method of it is called."""
-    if isinstance(value, type | FunctionType | BuiltinFunctionType):
-        return f"<{value.__module__}.{value.__qualname__}>"
     kind = type(value)
+    if issubclass(kind, type | FunctionType | BuiltinFunctionType):
+        return f"<{value.__module__}.{value.__qualname__}>"
     name = f"{kind.__module__}.{kind.__qualname__}"
     try:
         own = object.__getattribute__(value, "__dict__")
