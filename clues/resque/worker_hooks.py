@@ -71,6 +71,11 @@ def after_fork(hook: _Hook) -> _Hook:
     return hooks.add("after_fork", hook)
 
 
+def before_job(hook: _Hook) -> _Hook:
+    """Call it with each `Job`, in the thread that is about to perform it."""
+    return hooks.add("before_job", hook)
+
+
 def before_pause(hook: _Hook) -> _Hook:
     """Call it with the worker when USR2 has paused it."""
     return hooks.add("before_pause", hook)

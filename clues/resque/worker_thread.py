@@ -333,6 +333,7 @@ class WorkerThread:
                 if self._control.cutting:
                     return None
                 worker_hooks.run_after_fork(job)
+                worker_hooks.hooks.run_safely("before_job", job)
                 with ParentOnly():
                     self._interruptible.run(lambda: job.perform(definition))
             except BaseException as error:  # noqa: BLE001 - anything a job raises fails it (resque worker.rb)
