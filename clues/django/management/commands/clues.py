@@ -1,0 +1,75 @@
+"""``manage.py clues …``: the command line of clues, with Django set up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import REMAINDER
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import module_has_submodule
+
+from clues.cli import main
+
+_DJANGOS = ("--settings", "--pythonpath")
+
+
+class Command(BaseCommand):
+    """Hands all it is given to the command line of clues."""
+
+    help = "Run a command of clues, such as doctor, tail, trace or work; manage.py clues --help lists them."
+    requires_system_checks: Sequence[str] = []
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """As a program: all that follows is clues' own, ``--help`` too, but for ``--settings`` and ``--pythonpath``."""
+        sys.exit(self._run(_without_djangos(argv[2:])))
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What `call_command` may give."""
+        parser.add_argument("args", nargs=REMAINDER, metavar="command")
+
+    def handle(self, *args: str, **_options: Any) -> None:
+        """As a function: ``call_command("clues", "doctor")``.
+
+        Raises:
+            CommandError: its exit status is not 0.
+        """
+        status = self._run(list(args))
+        if status:
+            msg = f"clues {' '.join(args)} ended with status {status}"
+            raise CommandError(msg, returncode=status)
+
+    @staticmethod
+    def _run(args: list[str]) -> int:
+        if args[:1] == ["work"]:
+            _tell_children()
+            args = ["work", *_apps(), *args[1:]]
+        return main(args)
+
+
+def _apps() -> list[str]:
+    """What a worker is to load: Django, then each installed app's module ``jobs``."""
+    jobs = [f"{app.name}.jobs" for app in apps.get_app_configs() if module_has_submodule(app.module, "jobs")]
+    return [f"--app={module}" for module in ("clues.django.worker", *jobs)]
+
+
+def _tell_children() -> None:
+    """A worker's application is loaded by a process of its own: it is to find the project as this one does."""
+    project = os.path.abspath(sys.path[0])  # noqa: PTH100 - an empty one is the current folder
+    paths = [project, *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+
+
+def _without_djangos(args: list[str]) -> list[str]:
+    """The arguments without those that Django has taken already."""
+    left: list[str] = []
+    given = iter(args)
+    for one in given:
+        if one in _DJANGOS:
+            next(given, None)
+        elif not one.startswith(tuple(f"{name}=" for name in _DJANGOS)):
+            left.append(one)
+    return left

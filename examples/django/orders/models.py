@@ -1,0 +1,6 @@
+from django.db import models
+
+
+class Order(models.Model):
+    total = models.PositiveIntegerField()
+    charged = models.BooleanField(default=False)
