@@ -19,7 +19,7 @@ import redis
 
 from benchmarks.contenders import OWN, Contender
 from benchmarks.environments import PEERS, prepared
-from benchmarks.programs import Program, ProgramError, cpu_of, output_of, running
+from benchmarks.programs import Program, ProgramError, cpu_of, output_of, running, wait_until
 from benchmarks.run import Run
 from benchmarks.snapshot import Snapshot
 from clues.demo.redis_server import EmbeddedRedis
@@ -117,6 +117,8 @@ class Arena:
         """
         with self.working(contender) as workers:
             found = self._watch(workers, measured or jobs)
+            if contender.log and contender.folder != OWN:  # they are not waited for: they take what comes until killed
+                wait_until(lambda: self._told() == dict.fromkeys(IN_WORKER, jobs), f"the events of {jobs} jobs")
         if not measured:
             self._check(contender, jobs)
         (self.folder / "clues.log").unlink(missing_ok=True)
@@ -164,23 +166,28 @@ class Arena:
         if self.performed != jobs:
             raise ProgramError(f"{contender.name}: {self.performed} jobs were performed, not {jobs}")
         if contender.log:
-            told = events_in(self.folder / "clues.log")
+            told = self._told()
             if told != dict.fromkeys(IN_WORKER, jobs):
                 raise ProgramError(f"{contender.name}: the log tells {told}, of {jobs} jobs")
+
+    def _told(self) -> dict[str, int]:
+        return events_in(self.folder / "clues.log")
 
     def _program(self, contender: Contender, command: Sequence[str]) -> Program:
         """A command in the contender's environment."""
         folder = PEERS / contender.folder
-        path = [PEERS / "shared", folder]
+        path, log = [PEERS / "shared", folder], f"{self.folder}/clues.log"
         if contender.folder == OWN:
             program, path = sys.executable, [PEERS.parents[1], *path]
             own = {"CLUES_RUN_DIR": str(self.folder / "run")}
             if contender.log:
-                own["CLUES_PUBLISHERS"] = f"log://{self.folder}/clues.log"
+                own["CLUES_PUBLISHERS"] = f"log://{log}"
         else:
             place = prepared(contender.folder, self.run)
             assert place is not None
             program, own = str(place / command[0]), {}
+            if contender.log:
+                path, own = [PEERS.parents[1], *path], {"BENCH_LOG": log}
         environ = {
             "REDIS_URL": self.url,
             "BENCH_TALLY": str(self._tally),

@@ -23,7 +23,7 @@ class Contender:
         jobs: to drain in a full run, so that it takes some seconds; a twentieth in a quick one.
         enqueue: the script that enqueues them.
         environ: its settings.
-        log: whether clues writes every event of these jobs into the log.
+        log: whether clues writes every event of these jobs into the log; of another system, by its adapter.
         light: whether it is part of quick runs.
     """
 
@@ -37,15 +37,15 @@ class Contender:
     light: bool = False
 
 
-_CELERY = ("celery", "-A", "tasks", "worker", "-l", "ERROR", "--without-gossip", "--without-mingle",
+CELERY = ("celery", "-A", "tasks", "worker", "-l", "ERROR", "--without-gossip", "--without-mingle",
            "--without-heartbeat", "--prefetch-multiplier", "64")  # fmt: skip
 _RQ = ("rq", "worker", "--quiet", "--url", "{url}")
 _TASKIQ = ("taskiq", "worker", "tasks:broker", "--workers", "2", "--log-level", "WARNING", "--no-parse",
            "--ack-type", "when_received")  # fmt: skip
 
 PEERS = (
-    Contender("Celery prefork", "celery", ((*_CELERY, "-P", "prefork", "-c", "2"),), 5_000),
-    Contender("Celery solo, 2 of them", "celery", tuple((*_CELERY, "-P", "solo", "-n", name) for name in "ab"), 10_000),
+    Contender("Celery prefork", "celery", ((*CELERY, "-P", "prefork", "-c", "2"),), 5_000),
+    Contender("Celery solo, 2 of them", "celery", tuple((*CELERY, "-P", "solo", "-n", name) for name in "ab"), 10_000),
     Contender("RQ fork", "rq", ((*_RQ, "bench"),) * 2, 300, "enqueue_many.py", light=True),
     Contender(
         "RQ SimpleWorker", "rq", ((*_RQ, "-w", "rq.worker.SimpleWorker", "bench"),) * 2, 2_000, "enqueue_many.py"

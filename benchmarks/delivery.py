@@ -32,7 +32,7 @@ _TARGET = Target("logs-clues.events-default", namespace="default")
 
 def measure(run: Run) -> list[Figure]:
     """Each way of delivery in each round."""
-    with tempfile.TemporaryDirectory() as name, _sinks(Path(name)) as ports:
+    with tempfile.TemporaryDirectory() as name, back_ends(Path(name)) as ports:
         told = events(run.pick(25_000, 500))
         stage = _Stage(Path(name), ports, len(told))
         stage.journal(told)
@@ -113,8 +113,8 @@ class _Stage:
 
 
 @contextmanager
-def _sinks(folder: Path) -> Iterator[dict[str, int]]:
-    """Both back ends; gives their ports."""
+def back_ends(folder: Path) -> Iterator[dict[str, int]]:
+    """Back ends that take all, of OTLP and Elasticsearch, in a process of their own; gives their ports."""
     ports = folder / "ports.json"
     with running([Program([sys.executable, "-m", "benchmarks.sinks", str(ports)])]):
         wait_until(ports.exists, "the back ends")

@@ -37,6 +37,7 @@ class Group:
 GROUPS = {
     "drain": Group("Draining a queue of jobs that do nothing, by two processes", "benchmarks.drain"),
     "enqueue": Group("Enqueueing jobs, from one process", "benchmarks.enqueue"),
+    "adapters": Group("What an adapter adds to a job: CPU, beside the bare system", "benchmarks.adapters"),
     "scaling": Group("Scaling: processes, jobs waiting, queues, size of the arguments", "benchmarks.scaling"),
     "latency": Group("From push to start", "benchmarks.latency"),
     "core": Group("Importing, hooks, and an event in its caller", "benchmarks.core"),

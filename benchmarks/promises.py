@@ -110,6 +110,23 @@ def _observing(found: Results) -> float:
     return max(worker / 3, enqueue)
 
 
+def _added(found: Results, observer: str, system: str) -> list[float]:
+    """What observing adds to a job of a system: CPU in its enqueueing, and in the worker."""
+    return [_one(found, "adapters", f"{observer} on {system}, {where}") for where in ("enqueue", "worker")]
+
+
+def _beside_opentelemetry(found: Results) -> float:
+    ours, theirs = (_added(found, observer, "Celery") for observer in ("clues", "OpenTelemetry"))
+    return max(own / other for own, other in zip(ours, theirs, strict=True))
+
+
+def _adapter(system: str) -> Promise:
+    return Promise(
+        f"what clues adds to a job of {system}, every event in the log: CPU, the dearer of worker and enqueue",
+        "s", 30e-6, 20e-6, lambda found: max(_added(found, "clues", system)), less=True,
+    )  # fmt: skip
+
+
 PROMISES = (
     Promise(
         "drain, 2 processes, BATCH_SIZE set, every event in the log, against the fastest of Huey, Dramatiq, taskiq",
@@ -158,6 +175,11 @@ PROMISES = (
     Promise(
         "cost of observing: CPU of a logged event over clues unconfigured, the dearer of worker and enqueue",
         "s", 7e-6, 4e-6, _observing, less=True,
+    ),
+    *(_adapter(system) for system in ("Celery", "RQ", "Dramatiq", "Huey", "arq", "taskiq")),
+    Promise(
+        "the same on Celery, against OpenTelemetry's instrumentation with its SDK and exporter",
+        "×", 0.25, 0.2, _beside_opentelemetry, less=True,
     ),
     Promise(
         "log publisher, whole cost of an event, against build + orjson + os.write",

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import environments, pages, promises, results, table
+from benchmarks.adapters import Cost, added_figures
 from benchmarks.arena import Arena, events_in
 from benchmarks.contenders import own
 from benchmarks.groups import GROUPS
 from benchmarks.latency import perfect_waits, quantile
 from benchmarks.machine import machine
-from benchmarks.programs import Program, ProgramError, family, output_of, running
+from benchmarks.programs import Program, ProgramError, cpu_of, family, output_of, running
 from benchmarks.promises import PROMISES
 from benchmarks.results import Measured, MissingFigureError, Results
 from benchmarks.run import Run
@@ -231,6 +232,40 @@ def test_promises_of_costs_are_kept_by_less() -> None:
     assert one.compute(found) == pytest.approx(6e-6)
     assert [one.judge(value) for value in (4e-6, 7e-6, 8e-6)] == ["reached aim", "holds", "not reached"]
     assert one.spell(6e-6) == "6 µs"
+
+
+def test_promises_of_adapters_are_of_what_they_add() -> None:
+    """The dearer of enqueueing and worker; beside OpenTelemetry the one that compares worse."""
+    added = {
+        "clues on Celery, enqueue": 10e-6,
+        "clues on Celery, worker": 24e-6,
+        "OpenTelemetry on Celery, enqueue": 100e-6,
+        "OpenTelemetry on Celery, worker": 100e-6,
+    }
+    found = _found(adapters=added)
+    assert _promise("what clues adds to a job of Celery").compute(found) == 24e-6
+    assert _promise("the same on Celery, against OpenTelemetry").compute(found) == pytest.approx(0.24)
+
+
+def test_what_is_added_is_the_difference_of_each_rounds_two() -> None:
+    """So that what the machine does besides, which changes from round to round, is in neither."""
+    bare, observed = [Cost(1.0, 10.0), Cost(2.0, 20.0)], [Cost(1.5, 12.0), Cost(2.25, 21.0)]
+    found = {one.name: one.values for one in added_figures("clues on RQ", bare, observed)}
+    assert found == {
+        "clues on RQ, enqueue": (0.5, 0.25),
+        "clues on RQ, enqueue: bare": (1.0, 2.0),
+        "clues on RQ, enqueue: observed": (1.5, 2.25),
+        "clues on RQ, worker": (2.0, 1.0),
+        "clues on RQ, worker: bare": (10.0, 20.0),
+        "clues on RQ, worker: observed": (12.0, 21.0),
+    }
+
+
+def test_the_cpu_of_a_program_is_known_while_it_runs() -> None:
+    """All that its processes took."""
+    code = "import time\nwhile time.process_time() < 0.2: pass\ntime.sleep(60)"
+    with running([Program([sys.executable, "-c", code])], stop=signal.SIGKILL) as (process,):
+        wait_for(lambda: cpu_of(process.pid) >= 0.2, "its work")
 
 
 def test_promises_without_figures_say_so() -> None:

@@ -2,8 +2,14 @@
 
 import os
 
+import observed
 import tally
 from arq.connections import RedisSettings
+
+if observed.by_clues():
+    from clues.adapters import arq as adapter
+
+    adapter.install()
 
 
 async def noop(context, number, text):

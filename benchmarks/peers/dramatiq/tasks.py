@@ -3,11 +3,17 @@
 import os
 
 import dramatiq
+import observed
 import tally
 from dramatiq.brokers.redis import RedisBroker
 
 broker = RedisBroker(url=os.environ["REDIS_URL"])
 dramatiq.set_broker(broker)
+
+if observed.by_clues():
+    from clues.adapters import dramatiq as adapter
+
+    adapter.install(broker)
 
 
 @dramatiq.actor
