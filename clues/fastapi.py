@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from clues import config
+from clues.errors import ConfigError
 from clues.initializer import check_names, initialize, named
 from clues.request import (
     REQUEST_ID_HEADER,
@@ -112,7 +113,10 @@ class CluesMiddleware:
         """
         self.app = app
         self._fields = checked_fields("fields", fields)
-        self._metadata = named(metadata, "metadata")
+        self._metadata: Callable[[Scope], Mapping[str, Any]] | None = named(metadata, "metadata")
+        if self._metadata is not None and not callable(self._metadata):
+            msg = f"metadata must be a callable that takes the ASGI scope, not {type(metadata).__name__}"
+            raise ConfigError(msg)
         self._header = request_id_header.lower().encode("latin-1") if request_id_header else b""
 
     async def __call__(
@@ -122,7 +126,8 @@ class CluesMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        with CurrentRequest(self._describing(scope)):
+        more = self._metadata
+        with CurrentRequest(self._describing(scope), None if more is None else lambda: more(scope)):
             await self.app(scope, receive, send)
 
     def _describing(self, scope: Scope) -> Callable[[], Mapping[str, Any]]:
@@ -130,8 +135,7 @@ class CluesMiddleware:
         ident = request_id(given.decode("latin-1"))
 
         def describe() -> Mapping[str, Any]:
-            found = {name: _FINDERS[name](scope) if name in _FINDERS else ident for name in self._fields}
-            return found if self._metadata is None else {**found, **self._metadata(scope)}
+            return {name: _FINDERS[name](scope) if name in _FINDERS else ident for name in self._fields}
 
         return describe
 

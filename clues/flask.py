@@ -10,6 +10,7 @@ def create_app():
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import weakref
@@ -30,7 +31,7 @@ except ModuleNotFoundError as error:
 from clues import config
 from clues.config import Config
 from clues.initializer import initialize, named
-from clues.request import REQUEST_ID_HEADER, add_fields, checked_fields, request_id, user_id
+from clues.request import REQUEST_ID_HEADER, checked_fields, describe_in, request_id, user_id
 
 __all__ = ["Clues", "add_request", "request_metadata"]
 
@@ -97,16 +98,22 @@ class Clues:
 
 def request_metadata() -> dict[str, Any]:
     """What jobs enqueued here and now are told of the request; empty outside a request."""
-    state = flask.current_app.extensions.get("clues") if flask.has_request_context() else None
-    if not isinstance(state, _State):
-        return {}
-    found = {name: _FINDERS[name]() if name in _FINDERS else _request_id(state) for name in state.fields}
-    return found if state.more is None else {**found, **state.more(flask.request)}
+    item: dict[str, Any] = {"clues_metadata": {}}
+    with contextlib.suppress(Exception):  # the application's own; it is for logs, which want no errors
+        add_request("", item)
+    return dict(item["clues_metadata"])
 
 
 def add_request(_queue: str, item: dict[str, Any]) -> None:
     """An item preprocessor: the fields of the current request, but for those that are there already."""
-    add_fields(item, request_metadata())
+    state = flask.current_app.extensions.get("clues") if flask.has_request_context() else None
+    if isinstance(state, _State):
+        more = state.more
+        describe_in(item, lambda: _described(state), None if more is None else lambda: more(flask.request))
+
+
+def _described(state: _State) -> dict[str, Any]:
+    return {name: _FINDERS[name]() if name in _FINDERS else _request_id(state) for name in state.fields}
 
 
 def _given(app: flask.Flask) -> dict[str, Any]:
@@ -155,9 +162,10 @@ def _user_id() -> int | str | None:
     To touch it would make the response vary by its cookie.
     """
     found = flask.g.get("user_id")
-    if found is None:
-        user = flask.g.get("_login_user")
-        found = _session().get("_user_id") if user is None else user.get_id()
+    with contextlib.suppress(Exception):  # any application's class of users
+        if found is None:
+            user = flask.g.get("_login_user")
+            found = _session().get("_user_id") if user is None else user.get_id()
     return user_id(found)
 
 
@@ -178,6 +186,8 @@ def _session() -> Mapping[str, Any]:
 def _command(args: tuple[str, ...]) -> None:
     from clues.cli import main  # noqa: PLC0415 - needed by this command alone
 
+    if args[:1] == ("doctor",):
+        args = ("doctor", "--app=clues.flask", *args[1:])  # so that it looks at what this process has configured
     sys.exit(main(args))
 
 

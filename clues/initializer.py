@@ -7,7 +7,7 @@ The names are those of the parameters of `clues.configure`, and besides:
                         ``CLUES_PUBLISHERS``; one string of URLs with commas is as good
 ``ITEM_PREPROCESSORS``  a list of callables ``(queue, item)``, or dotted paths to such
 ``ADAPTERS``            which job systems to hook into: ``{"celery": "shop.celery:app", "rq": True}``; the adapter's
-                        ``install`` is called with the value, unless that is True
+                        ``install`` is called with the value, or with each of a list; without, if it is True
 ======================  =============================================================================================
 
 Wherever an object is wanted, a dotted path does: ``"shop.clues.publisher"``, or ``"shop.clues:publisher"``.
@@ -208,15 +208,19 @@ def _install_adapters(given: Any, label: str) -> None:
             continue
         place = f"{label}[{name!r}]".replace("'", '"')
         install = _adapter(name, place)
-        targets = () if wanted is True else wanted if isinstance(wanted, list | tuple) else (wanted,)
-        found = [named(target, place) for target in targets]
-        try:
-            inspect.signature(install).bind(*found)
-        except TypeError as error:
-            takes = inspect.signature(install)
-            msg = f"{place} must be what install{takes} takes, or a dotted path to that, not {wanted!r}"
-            raise ConfigError(msg) from error
-        install(*found)
+        several = wanted if isinstance(wanted, list | tuple) else [wanted]
+        for one in several:
+            _install(install, () if one is True else (named(one, place),), place)
+
+
+def _install(install: Callable[..., object], found: tuple[Any, ...], label: str) -> None:
+    takes = inspect.signature(install)
+    try:
+        takes.bind(*found)
+    except TypeError as error:
+        msg = f"{label} must be what install{takes} takes, or a dotted path to that, or a list of such"
+        raise ConfigError(msg) from error
+    install(*found)
 
 
 def _adapter(name: object, label: str) -> Callable[..., object]:

@@ -7,6 +7,7 @@ asyncio, and outside a request there is none.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
@@ -34,11 +35,17 @@ Describe = Callable[[], Mapping[str, Any]]
 class CurrentRequest:
     """A context manager around a request: the jobs that are enqueued within carry what is known of it."""
 
-    __slots__ = ("_before", "describe")
+    __slots__ = ("_before", "describe", "more")
 
-    def __init__(self, describe: Describe) -> None:
-        """Say how to describe the request; it is asked whenever a job is enqueued."""
+    def __init__(self, describe: Describe, more: Describe | None = None) -> None:
+        """Say how to describe the request; it is asked whenever a job is enqueued.
+
+        Args:
+            describe: gives what the framework knows; it does not raise.
+            more: gives the application's own fields.
+        """
         self.describe = describe
+        self.more = more
         self._before: CurrentRequest | None = None
 
     def __enter__(self) -> None:
@@ -57,14 +64,25 @@ _current: ContextVar[CurrentRequest | None] = ContextVar("clues_current_request"
 def request_metadata() -> dict[str, Any]:
     """What jobs enqueued here and now are told of the request; empty outside a request."""
     current = _current.get()
-    return {} if current is None else dict(current.describe())
+    item: dict[str, Any] = {"clues_metadata": {}}
+    if current is not None:
+        with contextlib.suppress(Exception):  # the application's own; it is for logs, which want no errors
+            describe_in(item, current.describe, current.more)
+    return dict(item["clues_metadata"])
 
 
 def add_request(_queue: str, item: dict[str, Any]) -> None:
     """An item preprocessor: the fields of the current request, but for those that are there already."""
     current = _current.get()
     if current is not None:
-        add_fields(item, current.describe())
+        describe_in(item, current.describe, current.more)
+
+
+def describe_in(item: dict[str, Any], describe: Describe, more: Describe | None) -> None:
+    """Write a request's fields; the framework's are there even if the application's own can't be had."""
+    add_fields(item, describe())
+    if more is not None:
+        add_fields(item, more())
 
 
 def add_fields(item: dict[str, Any], fields: Mapping[str, Any]) -> None:

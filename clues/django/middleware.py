@@ -64,10 +64,10 @@ def _current(request: HttpRequest, settings: RequestSettings) -> CurrentRequest:
     ident = request_id(request.headers.get(settings.id_header) if settings.id_header else None)
 
     def describe() -> Mapping[str, Any]:
-        found = {name: _FINDERS[name](request) if name in _FINDERS else ident for name in settings.fields}
-        return found if settings.more is None else {**found, **settings.more(request)}
+        return {name: _FINDERS[name](request) if name in _FINDERS else ident for name in settings.fields}
 
-    return CurrentRequest(describe)
+    more = settings.more
+    return CurrentRequest(describe, None if more is None else lambda: more(request))
 
 
 def _route(request: HttpRequest) -> str | None:

@@ -87,6 +87,7 @@ def test_the_worker_and_other_commands(project: Project) -> None:
     assert all(event["args"][1] == "[REDACTED]" for event in events)
     assert job[:8] in project.run(project.command("python manage.py clues tail"))
     assert "total=42" in project.run(f"python manage.py clues trace {job} events.log --settings=shop.settings")
+    assert "configured by the application: LogPublisher" in project.run("python manage.py clues doctor")
     assert "no event" in project.run("python manage.py clues trace ffffffff events.log", status=1)
     assert "Usage" in project.run("cd / && python $OLDPWD/manage.py clues tail --help")
     found = project.python_says(
@@ -261,8 +262,10 @@ before = open("events.log").read().count("\\n")
 client.post("/orders/8")
 found["afterwards"] = open("events.log").read().count("\\n") - before
 with override_settings(CLUES={{"REQUEST_METADATA": broken}}), capture_events(item_preprocessor=add_request) as events:
-    found["broken"] = client.post("/orders/6").status_code
-found["without"] = events.events[0].metadata["request_path"] if "request_path" in events.events[0].metadata else None
+    broken_client = Client()
+    broken_client.force_login(user)
+    found["broken"] = broken_client.post("/orders/6").status_code
+found["without"] = events.events[0].metadata.get("request_path")
 tenant = lambda request: {{"tenant": request.path[1]}}
 with override_settings(CLUES={{"REQUEST_METADATA": tenant, "REQUEST_FIELDS": ["request_route"]}}):
     with capture_events(item_preprocessor=add_request) as events:
@@ -282,3 +285,38 @@ print(json.dumps(found))
     assert found["asked"]["request_route"] == "/orders/<int:total>"
     assert "request_id" not in found["asked"]
     assert found["without"] == "/orders/6"
+
+
+def test_celery_in_the_project(project: Project) -> None:
+    """Celery's worker sets Django up, and so clues: one setting hooks the web part and the worker."""
+    if "oldest" in project.python.parts[-3]:
+        pytest.skip("Celery is tried with the newest Django")
+    (project.folder / "shop" / "celery.py").write_text(
+        "import os\nfrom celery import Celery\n"
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.with_celery')\n"
+        "app = Celery('shop', broker=os.environ['REDIS_URL'])\n"
+        "app.autodiscover_tasks()\n"
+    )
+    (project.folder / "shop" / "with_celery.py").write_text(
+        "from shop.settings import *\n"
+        "CLUES = {**CLUES, 'ADAPTERS': {'celery': 'shop.celery:app'}}\n"
+        "ROOT_URLCONF = 'orders.celery_urls'\n"
+    )
+    (project.folder / "orders" / "tasks.py").write_text(
+        "import clues\nfrom shop.celery import app\nfrom orders.models import Order\n"
+        "@app.task\ndef count():\n    clues.clues_metadata['orders'] = Order.objects.count()\n"
+    )
+    (project.folder / "orders" / "celery_urls.py").write_text(
+        "from django.http import JsonResponse\nfrom django.urls import path\nfrom orders.tasks import count\n"
+        "urlpatterns = [path('count', lambda request: JsonResponse({'job': count.delay().id}))]\n"
+    )
+    settings = {"DJANGO_SETTINGS_MODULE": "shop.with_celery"}
+    worker = project.start("celery --app shop worker --concurrency 1", **settings)
+    at = project.serve(project.command("gunicorn"), **settings)
+    job = project.hash_of(at.ask("/count", method="GET")["job"])
+    events = project.ended(job)
+    assert told(events) == ["1 enqueued", "1 dequeued", "1 perform_started", "1 perform_finished"]
+    assert events[-1]["metadata"]["orders"] >= 0
+    assert project.carried(job)["request_path"] == "/count"
+    at.stop()
+    worker.stop()

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.environments import ROOT
 from tests.conformance.site import told
 from tests.redis_server import RedisServer
-from tests.requirements import lacking
 from tests.waiting import wait_for
 from tests.web import Project
 
@@ -27,8 +25,6 @@ def project(
 
 def test_jobs_tell_their_request(project: Project) -> None:
     """The README's commands: a server, requests of all kinds, a worker."""
-    if not (ROOT / "clues/adapters/celery.py").exists():
-        lacking("celery", "to come")
     at = project.serve(project.command("uvicorn"))
     project.start(project.command("celery"))
     headers = {"X-User": "7", "X-Request-ID": "4f-1"}
@@ -161,7 +157,29 @@ print(json.dumps(asyncio.run(main())))
     whole, chosen, broken, several, outside, refused = found
     assert whole == {"request_id": "r1", "request_method": "GET", "request_path": "/a", "user_id": "ada"}
     assert chosen == {"user_id": "ada", "root": "http"}
-    assert broken == {}
+    assert broken == {"request_id": "r1", "request_method": "GET", "request_path": "/a"}
     assert several == [f"/later{number}" for number in range(20)]
     assert outside == {}
     assert "cookies" in refused
+
+
+def test_adapters_are_installed_by_name(project: Project) -> None:
+    """By a dotted path to what is to be hooked; without it the error says what would do."""
+    found = project.python_says(
+        """
+import json
+import clues.errors
+from clues.adapters import celery
+from clues.initializer import initialize
+initialize({"PUBLISHERS": "noop://", "ADAPTERS": {"celery": "tasks:celery"}})
+initialize({"PUBLISHERS": "noop://", "ADAPTERS": {"celery": "tasks:celery"}})
+found = [celery.hooked()]
+try:
+    initialize({"ADAPTERS": {"celery": True}})
+except clues.errors.ConfigError as error:
+    found.append(str(error))
+print(json.dumps(found))
+"""
+    )
+    assert found[0] == ["Celery app 'shop'"]
+    assert found[1].startswith('ADAPTERS["celery"] must be what install(app')

@@ -14,6 +14,7 @@ from django.utils.module_loading import module_has_submodule
 
 from clues.cli import main
 
+_DJANGO = "clues.django.worker"
 _DJANGOS = ("--settings", "--pythonpath")
 
 
@@ -47,13 +48,15 @@ class Command(BaseCommand):
         if args[:1] == ["work"]:
             _tell_children()
             args = ["work", *_apps(), *args[1:]]
+        elif args[:1] == ["doctor"]:
+            args = ["doctor", f"--app={_DJANGO}", *args[1:]]  # so that it looks at what this process has configured
         return main(args)
 
 
 def _apps() -> list[str]:
     """What a worker is to load: Django, then each installed app's module ``jobs``."""
     jobs = [f"{app.name}.jobs" for app in apps.get_app_configs() if module_has_submodule(app.module, "jobs")]
-    return [f"--app={module}" for module in ("clues.django.worker", *jobs)]
+    return [f"--app={module}" for module in (_DJANGO, *jobs)]
 
 
 def _tell_children() -> None:
