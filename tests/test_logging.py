@@ -211,7 +211,7 @@ def test_any_record_is_one_line_of_json(root: logging.Logger, stream: io.StringI
     assert (found[4]["nan"], found[4]["bytes"], found[4]["set"]) == ("Infinity", "\\xff", [1])
     assert found[4]["cycle"] == {"self": "<cycle>"}
     assert found[5]["odd"] == {"(1, 2)": 3, "": 4}
-    assert found[6]["value"] == "<unreadable Unserialisable>"
+    assert found[6]["value"] == "<tests.test_logging.Unserialisable>"
     assert {job_of(one) for one in found} == {("h" * 32, "mail", "SendMail")}
 
 

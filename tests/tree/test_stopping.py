@@ -51,12 +51,14 @@ def test_the_rest(tmp_path: Path, redis_url: str, jobs: str, environ: dict[str, 
 
 
 def check(made: Tree) -> None:
-    """The first job went well, and the rest waits."""
-    assert made.notes() == ["begun 1 2 3", "stopped 1 2 3"]
-    assert (made.failures(), made.stats()) == ([], (1, 0))
-    (finished,) = made.events("perform_finished")
+    """The first job went well, and the rest waits; or a thread took that before it heard of the end, and so on."""
+    notes = made.notes()
+    runs = len(notes) // 2
+    assert notes == [f"{word} {args}" for args in ("1 2 3", "2 3", "3")[:runs] for word in ("begun", "stopped")]
+    assert (made.failures(), made.stats()) == ([], (runs, 0))
+    finished = made.events("perform_finished")[-1]
     (rest,) = made.client.peek("q", 0, 2)
-    assert (rest["class"], rest["args"]) == ("Long", [2, 3])
+    assert (rest["class"], rest["args"]) == ("Long", [1, 2, 3][runs:])
     assert rest["clues_metadata"]["_parent_event_hash"] == finished["metadata"]["_event_hash"]
     assert rest["clues_metadata"]["_event_hash"] != finished["metadata"]["_event_hash"]
 
