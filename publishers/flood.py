@@ -1,20 +1,24 @@
-"""A flood of events: where each write would look at its file, and looking costs as much as writing."""
+"""A flood of events: where each write would look at its file, and looking costs more than writing."""
 
 from __future__ import annotations
 
 import time
 
-_WHILE = 0.01
 _LOOKS = 16
 
 
 class Flood:
-    """Says whether to look: always, but for more than 16 times in ten milliseconds."""
+    """Says whether to look: always, but for more than 16 times in a while."""
 
-    __slots__ = ("_looks", "_until")
+    __slots__ = ("_looks", "_until", "_while")
 
-    def __init__(self) -> None:
-        """There is none yet."""
+    def __init__(self, seconds: float = 0.01) -> None:
+        """There is none yet.
+
+        Args:
+            seconds: the while.
+        """
+        self._while = seconds
         self._until = 0.0
         self._looks = 0
 
@@ -22,7 +26,7 @@ class Flood:
         """Whether it is time to look."""
         now = time.monotonic()
         if now > self._until:
-            self._until, self._looks = now + _WHILE, 0
+            self._until, self._looks = now + self._while, 0
         self._looks += 1
         return self._looks <= _LOOKS
 

@@ -25,7 +25,7 @@ class LogPublisher:
     """Appends each event as one line: one write to a file opened for appending, so processes share it safely.
 
     The file is reopened when it was renamed or removed (logrotate, by rename or copytruncate, needs no signal) and
-    after a fork. That is looked for at each write, in a flood of them some times in ten milliseconds. A write that
+    after a fork. That is looked for at each write, in a flood of them some times in a tenth of a second. A write that
     fails raises, which the seam counts; the job never hears of it. Local file systems only: appending over NFS is not
     atomic.
     """
@@ -67,7 +67,7 @@ class LogPublisher:
         Raises:
             OSError: it could not be written whole, for want of space for instance.
         """
-        self._sink.write((event,))
+        self._sink.write_one(event)
 
     def publish_many(self, events: Sequence[Event]) -> None:
         """Append several events' lines, by one write to a file.
@@ -94,6 +94,8 @@ class LogPublisher:
 
 
 class _Sink(Protocol):
+    def write_one(self, event: Event) -> None: ...
+
     def write(self, events: Sequence[Event]) -> None: ...
 
     def close(self) -> None: ...
@@ -103,6 +105,9 @@ class _Logger:
     def __init__(self, logger: logging.Logger, level: int) -> None:
         self._logger = logger
         self._level = level
+
+    def write_one(self, event: Event) -> None:
+        self.write((event,))
 
     def write(self, events: Sequence[Event]) -> None:
         if self._logger.isEnabledFor(self._level):
@@ -124,21 +129,21 @@ class _File:
         self._using = ForkLock()
         self._fd = -1
         self._doubtful = False
-        self._flood = Flood()
+        self._flood = Flood(0.1)
         try:
             self._open()
         except OSError as error:
             msg = f"LogPublisher can't append to {path}: {error.strerror}; make its folder, or choose another path"
             raise ConfigError(msg) from error
 
+    def write_one(self, event: Event) -> None:
+        self._append(event.marshalled + b"\n")
+
     def write(self, events: Sequence[Event]) -> None:
-        lines = [event.marshalled for event in events]
-        with self._using.lock:
-            if not self._is_current():
-                self._open()
-            # A pipe takes short pieces whole.
-            for text in [b"\n".join(lines)] if self._is_file and lines else lines:
-                self._append(text + b"\n")
+        lines = [event.marshalled + b"\n" for event in events]
+        # A pipe takes short pieces whole.
+        for text in [b"".join(lines)] if self._is_file and lines else lines:
+            self._append(text)
 
     def close(self) -> None:
         with self._using.lock:
@@ -146,14 +151,17 @@ class _File:
                 os.close(self._fd)
             self._fd = -1
 
-    def _append(self, line: bytes) -> None:
-        if self._doubtful and not self._ends_whole():
-            line = b"\n" + line
-        self._doubtful = True  # until it is known that all was written
-        written = os.write(self._fd, line)
-        if written < len(line):
-            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", self.path)
-        self._doubtful = False
+    def _append(self, text: bytes) -> None:
+        with self._using.lock:
+            if self._fd < 0 or self._pid != os.getpid() or (self._flood.lets_look() and not self._is_current()):
+                self._open()
+            if self._doubtful and not self._ends_whole():
+                text = b"\n" + text
+            self._doubtful = True  # until it is known that all was written
+            written = os.write(self._fd, text)
+            if written < len(text):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(text)} bytes were written", self.path)
+            self._doubtful = False
 
     def _ends_whole(self) -> bool:
         """Whether the file ends with a newline, after a write of ours, and maybe others', that failed."""
@@ -165,12 +173,7 @@ class _File:
             return False  # a pipe, or no permission to read: an empty line does less harm than a torn one
 
     def _is_current(self) -> bool:
-        """Whether what we hold open is still the file at the path, and this still the process that opened it."""
-        if self._fd < 0 or self._pid != os.getpid():
-            return False
-        return not self._flood.lets_look() or self._looks_current()
-
-    def _looks_current(self) -> bool:
+        """Whether what we hold open is still the file at the path."""
         try:
             found = os.stat(self.path)  # noqa: PTH116 - on every event's way, and a Path costs as much again
         except OSError:
