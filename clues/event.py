@@ -25,6 +25,8 @@ class EventType(StrEnum):
     FAILED = "failed"
     DESTROYED = "destroyed"
 
+    __hash__ = str.__hash__  # an enum's own takes a call of Python, at each look into a table
+
     @property
     def terminal(self) -> bool:
         """Whether an attempt of a job ends with this event."""

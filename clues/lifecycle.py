@@ -175,9 +175,11 @@ class Lifecycle:
                 held, attempt.held = attempt.held, None
                 self._publish_many(config, [held, event])
 
-    def perform_finished(self, attempt: Attempt | None) -> None:
+    @_hook
+    def perform_finished(self, config: Config, attempt: Attempt | None) -> None:
         """The job has ended well, and that is committed."""
-        self.publish(self.outcome(attempt))
+        if attempt is not None and not attempt.ended:
+            self._publish(config, self._ending(config, attempt, EventType.PERFORM_FINISHED))
 
     def failed(
         self,
@@ -219,7 +221,7 @@ class Lifecycle:
         if attempt is None or attempt.ended:
             return None
         if failure is None:
-            return self._ending(config, attempt, EventType.PERFORM_FINISHED, {})
+            return self._ending(config, attempt, EventType.PERFORM_FINISHED)
         message, message_cut = config.sanitizer.message(failure.message)
         backtrace, backtrace_cut = config.sanitizer.backtrace(failure.backtrace)
         told: dict[str, Any] = {
@@ -274,15 +276,15 @@ class Lifecycle:
         manager.__exit__(kind, error, trace)
 
     @staticmethod
-    def _ending(config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any]) -> Event:
+    def _ending(config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any] | None = None) -> Event:
         attempt.ended = True
         if attempt.elapsed is not None:
-            told = {"_time_to_perform": attempt.elapsed, **told}
+            told = {"_time_to_perform": attempt.elapsed, **(told or {})}
         if attempt.context is not None and attempt.context.written:
             spent = len(json_encoder()(attempt.carried)) if attempt.carried else 0
             written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
             attempt.cut += ["metadata"] * (written_cut and "metadata" not in attempt.cut)
-            told = {**told, **written}
+            told = {**(told or {}), **written}
         return attempt.event(config, event_type, config.clock(), told)
 
     def _publish(self, config: Config, event: Event) -> None:

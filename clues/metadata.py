@@ -84,7 +84,7 @@ def hash_of(system: str, job_id: str) -> str:
 
 def read_enqueued_time(metadata: Mapping[str, Any]) -> float | None:
     """When the item was enqueued, in epoch seconds, or None where nobody knows."""
-    return _read_time(metadata, "_enqueued_time", "enqueued_time")
+    return _read_time(metadata, "_enqueued_time") or _read_time(metadata, "enqueued_time")
 
 
 def read_scheduled_time(metadata: Mapping[str, Any]) -> float | None:
@@ -92,12 +92,13 @@ def read_scheduled_time(metadata: Mapping[str, Any]) -> float | None:
     return _read_time(metadata, "_scheduled_time")
 
 
-def _read_time(metadata: Mapping[str, Any], *keys: str) -> float | None:
-    for key in keys:
-        found = metadata.get(key)
-        # A tuple: a union of types is made anew each time, at every event.
-        if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 < found < _END_OF_TIME:
-            return float(found)
+def _read_time(metadata: Mapping[str, Any], key: str) -> float | None:
+    found = metadata.get(key)
+    if found is None:
+        return None
+    # A tuple: a union of types is made anew each time, at every event.
+    if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 < found < _END_OF_TIME:
+        return float(found)
     return None
 
 
