@@ -34,7 +34,7 @@ from weakref import WeakSet
 from clues.attempt import METADATA, Attempt
 from clues.errors import MissingExtraError, let_through
 from clues.lifecycle import Lifecycle, Performing
-from clues.metadata import Failure, failure_of, read_attempt, read_hash
+from clues.metadata import failure_of, read_attempt, read_hash
 from clues.plugs import Item
 
 try:
@@ -212,7 +212,10 @@ class CluesMiddleware(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """Its actor is done; what becomes of it, the other middleware decides now."""
-        work = vars(message).get(_WORK)
+        mine = vars(message)
+        work = mine.get(_WORK)
+        if work is None and exception is not None:  # raised by other middleware, before its actor could run
+            work = mine[_WORK] = _here.work = _taken(message)
         if work is not None:
             _leave(work, exception)
 
@@ -344,8 +347,8 @@ def _settle(message: Any, work: _Work) -> None:
     if work.error is not None:
         _fail(work, work.error, retrying=work.again > 0 and not message.failed)
     elif message.failed:
-        marked = Failure("dramatiq.middleware.SkipMessage", "the message was marked as failed, and nothing was raised")
-        lifecycle.failed(work.attempt, marked, reason=work.reason or "rejected", reporter="adapter")
+        marked = failure_of(SkipMessage("the message was marked as failed, and nothing was raised"))
+        lifecycle.failed(work.attempt, marked, reason="rejected", reporter="adapter")
     else:
         lifecycle.perform_finished(work.attempt)
     work.error = None  # as Dramatiq does: a message is kept longer than what it raised
