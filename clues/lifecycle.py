@@ -342,7 +342,7 @@ class Performing:
         if attempt is not None:
             attempt.context = self._context
         config = self._lifecycle.settings.config
-        if config is not None and config.propagator is not None:
+        if config is not None and config.propagator is not None and "_traced_by" not in known:  # else theirs is current
             self._activated = self._lifecycle.activate(self._item)
         self._context.bind()
         self._started = config.monotonic() if config is not None else None

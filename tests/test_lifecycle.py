@@ -543,6 +543,19 @@ def test_a_propagator_rides_in_the_item_and_around_perform() -> None:
     assert all(found["_traceparent"] == "00-a-b-01" for found in stage.metadata)
 
 
+def test_a_job_that_its_own_system_traces_keeps_that_span() -> None:
+    tracer = Tracer()
+    stage = Stage(options={"propagator": tracer})
+    item = an_item()
+    stage.lifecycle.stamp("emails", item)
+    attempt = stage.lifecycle.dequeued("emails", item)
+    assert attempt is not None
+    attempt.times["_traced_by"] = "opentelemetry"
+    with stage.lifecycle.performing(attempt, "emails", item):
+        pass
+    assert tracer.told == []
+
+
 def test_a_broken_propagator_never_reaches_the_job() -> None:
     """Counted; the story is whole."""
     stage = Stage(options={"propagator": Tracer(broken=True)})
