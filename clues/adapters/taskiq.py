@@ -22,15 +22,15 @@ import contextvars
 import copy
 import functools
 import inspect
-import json
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from clues.attempt import METADATA, Attempt
 from clues.config import configure_from_environment
@@ -56,6 +56,12 @@ try:
 except ImportError as error:
     raise MissingExtraError("clues.adapters.taskiq", "taskiq", "taskiq") from error
 
+_decode: Callable[[str], Any]
+try:  # the quicker one; it is at work for each message
+    from orjson import loads as _decode  # type: ignore[assignment, unused-ignore]
+except ImportError:
+    from json import loads as _decode
+
 log = logging.getLogger("clues")
 lifecycle = Lifecycle(system="taskiq")
 
@@ -64,6 +70,8 @@ LABEL = METADATA
 
 _DUE = "due "  # before the JSON of a schedule whose `enqueued` is told, and which is still to be sent
 _NO_QUEUE = "taskiq"  # where a broker has no name for it, as InMemoryBroker
+_OPENTELEMETRY = "taskiq.middlewares.opentelemetry_middleware"
+_TRACE = ("traceparent", "tracestate")
 _WRITTEN = "_clues_written"  # on an error from a process of the pool
 _PATIENCE = 1.0  # seconds for asking Redis how often a message was delivered
 _CARRIES_CONTEXT = "copy_context" in Receiver.run_task.__code__.co_names  # into threads; older ones don't
@@ -78,9 +86,10 @@ _CALLERS = (
 
 
 class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
-    """Tells of a broker's jobs. Best the first of the broker's middlewares."""
+    """Tells of a broker's jobs. Best the first of its middlewares, but after taskiq's OpenTelemetryMiddleware."""
 
     _asked = False  # whether the environment was, for a configuration
+    _ledger: Ledger | None = None  # a worker's
 
     def set_broker(self, broker: Any) -> None:
         """Called by the broker when it gets the middleware."""
@@ -92,8 +101,8 @@ class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ign
         """Tell of what dead workers ran."""
         self._configure()
         _guarded(_listen_first, self.broker)
-        if self.broker.is_worker_process:
-            _guarded(_open_ledger, self.broker)
+        if self.broker.is_worker_process and self._ledger is None:
+            self._ledger = _guarded(_ledger_of, self.broker)
 
     async def shutdown(self) -> None:
         """The broker ends: what still runs, and nobody will be given again, has failed."""
@@ -101,7 +110,8 @@ class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ign
             await asyncio.sleep(0)  # what a thread has finished meanwhile is told by its own callback
         for run in [run for run in _running if run.broker is self.broker]:
             _guarded(_stopped, run)
-        if (ledger := _ledgers.pop(self.broker, None)) is not None:
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
             _guarded(ledger.leave)
 
     def _configure(self) -> None:
@@ -147,11 +157,12 @@ class _Listener(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
 
 
 def install(broker: Any) -> None:
-    """Put the middleware into a broker, before all others, unless it is there."""
+    """Put the middleware into a broker, unless it is there: before all others, but after OpenTelemetry's."""
     if _clues_of(broker) is None:
         middleware = CluesMiddleware()
         middleware.set_broker(broker)
-        broker.middlewares.insert(0, middleware)
+        traced = [index for index, one in enumerate(broker.middlewares) if _traces(one)]
+        broker.middlewares.insert(traced[-1] + 1 if traced else 0, middleware)
 
 
 def uninstall(broker: Any) -> None:
@@ -191,12 +202,13 @@ class _Run:
     """A delivery that a receiver works."""
 
     __slots__ = (
-        "acked", "attempt", "broker", "data", "error", "item", "message", "performing", "queue", "redelivered",
-        "retrying", "timeout",
+        "acked", "attempt", "broker", "data", "error", "item", "ledger", "message", "performing", "queue",
+        "redelivered", "retrying", "timeout",
     )  # fmt: skip
 
-    def __init__(self, broker: Any, message: Any) -> None:
+    def __init__(self, broker: Any, message: Any, ledger: Ledger | None) -> None:
         self.broker = broker
+        self.ledger = ledger
         self.attempt: Attempt | None = None
         self.item: dict[str, Any] = {}
         self.queue = ""
@@ -227,9 +239,12 @@ class _Run:
         sending = _sending.get()
         if sending is not None and sending.attempt is not None and sending.run is not self:
             _sent_inline(sending, self.item[METADATA])
+        self.item |= _trace_in(message.labels)
         self.attempt = lifecycle.dequeued(self.queue, self.item, hold=hold, redelivered=self.redelivered)
         if self.attempt is not None:
             _running.add(self)
+            if _is_instrumented(self.broker):  # its span is the current one, and stays so
+                self.attempt.times["_traced_by"] = "opentelemetry"
 
     def end(self, error: BaseException | None) -> None:
         """Tell the attempt's end.
@@ -262,8 +277,8 @@ class _Run:
         """Its code is about to run. If nobody will be given the message again, our ledger has it."""
         self.performing = lifecycle.performing(self.attempt, self.queue, self.item)
         context = self.performing.__enter__()
-        if self.acked and (ledger := _ledgers.get(self.broker)) is not None:
-            ledger.begin(self.attempt)
+        if self.ledger is not None and self.acked:
+            self.ledger.begin(self.attempt)
         return context
 
     def stop(self, error: BaseException | None = None) -> None:
@@ -286,16 +301,14 @@ class _Run:
             self.end(None)
 
     def _tell(self, attempt: Attempt, event: Event | None) -> None:
-        ledger = _ledgers.get(self.broker)
-        if ledger is None:
+        if self.ledger is None:
             lifecycle.publish(event)
         else:
-            ledger.end(attempt, event)
+            self.ledger.end(attempt, event)
 
 
 _brokers: WeakSet[Any] = WeakSet()
 _running: set[_Run] = set()
-_ledgers: WeakKeyDictionary[Any, Ledger] = WeakKeyDictionary()
 _run: contextvars.ContextVar[_Run | None] = contextvars.ContextVar("clues_taskiq_run", default=None)
 _sending: contextvars.ContextVar[_Stamp | None] = contextvars.ContextVar("clues_taskiq_sending", default=None)
 
@@ -339,10 +352,27 @@ def _read(label: Any) -> tuple[bool, dict[str, Any]]:
         return False, {}
     due = label.startswith(_DUE)
     try:
-        found = json.loads(label[len(_DUE) :] if due else label)
+        found = _decode(label[len(_DUE) :] if due else label)
     except (ValueError, RecursionError):
         return False, {}
     return due, found if type(found) is dict else {}
+
+
+def _trace_in(labels: Mapping[str, Any]) -> dict[str, str]:
+    """The trace context that taskiq's own instrumentation has written."""
+    if "traceparent" not in labels:
+        return {}
+    return {key: labels[key] for key in _TRACE if isinstance(labels.get(key), str)}
+
+
+def _is_instrumented(broker: Any) -> bool:
+    """Whether taskiq's own OpenTelemetryMiddleware is there: then its spans are the ones."""
+    return _OPENTELEMETRY in sys.modules and any(_traces(middleware) for middleware in broker.middlewares)
+
+
+def _traces(middleware: Any) -> bool:
+    module = sys.modules.get(_OPENTELEMETRY)
+    return module is not None and isinstance(middleware, module.OpenTelemetryMiddleware)
 
 
 # Enqueueing.
@@ -385,9 +415,14 @@ def _stamp(
     elif known and known.get("_job_id") == job_id and job_id is not None:
         item[METADATA] = {**known, "_attempt": known.get("_attempt", 0) + 1}
     first = METADATA not in item
+    if carried := _trace_in(labels):
+        item |= carried
+        item[METADATA] = {**item.get(METADATA, {}), **{f"_{key}": value for key, value in carried.items()}}
     attempt = lifecycle.stamp(_queue(broker, labels), item, preprocess=first, scheduled_time=due)
     if attempt is None:
         return None
+    if _is_instrumented(broker):
+        attempt.times["_traced_by"] = "opentelemetry"
     metadata = item[METADATA]
     if job_id is not None:
         metadata["_job_id"] = job_id
@@ -486,10 +521,12 @@ def _restamped(context: Any) -> _Stamp | None:
 def _callback(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def callback(self: Any, message: Any, *args: Any, **kwargs: Any) -> Any:
-        if _clues_of(self.broker) is None:
+        broker = self.broker
+        middleware = _clues_of(broker)
+        if middleware is None:
             return await original(self, message, *args, **kwargs)
-        redelivered = await _redelivered(self.broker, message) if hasattr(self.broker, "idle_timeout") else False
-        run = _Run(self.broker, message)
+        redelivered = not isinstance(message, bytes) and await _redelivered(broker, message)
+        run = _Run(broker, message, middleware._ledger)
         run.redelivered = redelivered
         token = _run.set(run)
         try:
@@ -565,13 +602,12 @@ def _listen_first(broker: Any) -> None:
         broker.middlewares.insert(len(others) if _BACKWARDS else 0, _Listener())
 
 
-def _open_ledger(broker: Any) -> None:
-    if broker in _ledgers:
-        return
+def _ledger_of(broker: Any) -> Ledger:
     options = getattr(getattr(broker, "connection_pool", None), "connection_kwargs", {})
     where = [str(options.get(name)) for name in ("host", "port", "path", "db")]
-    ledger = _ledgers[broker] = Ledger(lifecycle, " ".join([type(broker).__name__, _queue(broker, {}), *where]))
+    ledger = Ledger(lifecycle, " ".join([type(broker).__name__, _queue(broker, {}), *where]))
     ledger.settle()
+    return ledger
 
 
 def _stopped(run: _Run) -> None:
@@ -607,23 +643,27 @@ def _run_task(original: Callable[..., Any]) -> Callable[..., Any]:
         if run is None or run.message is None:
             return await original(self, target, message, *args, **kwargs)
         context = _guarded(run.start)
+        pooled = isinstance(self.executor, ProcessPoolExecutor)
         try:
-            target = _guarded(_carried, self, target, message, context) or target
+            if pooled or not _CARRIES_CONTEXT:
+                target = _guarded(_carried, self, target, message, context, pooled) or target
             result = await original(self, target, message, *args, **kwargs)
-            if isinstance(result.return_value, _Returned):
+            if pooled and isinstance(result.return_value, _Returned):
                 context.written.update(result.return_value.written)
                 result.return_value = result.return_value.value
         finally:
-            _guarded(run.stop, run.error)
+            if run.performing is not None:
+                _guarded(run.stop, run.error)
         return result
 
     return run_task
 
 
-def _carried(receiver: Any, target: Callable[..., Any], message: Any, context: JobContext) -> Callable[..., Any] | None:
-    """The task's function, where it would not run in this context by itself, in one that carries it there."""
-    pooled = isinstance(receiver.executor, ProcessPoolExecutor)
-    if not (pooled or not _CARRIES_CONTEXT) or inspect.iscoroutinefunction(target):
+def _carried(
+    receiver: Any, target: Callable[..., Any], message: Any, context: JobContext, pooled: bool
+) -> Callable[..., Any] | None:
+    """A sync task's function as one that has the job's context where it would not run in that by itself."""
+    if inspect.iscoroutinefunction(target):
         return None
     if message.task_name not in receiver.known_tasks:
         receiver._prepare_task(message.task_name, target)
@@ -659,7 +699,7 @@ class _Returned:
 async def _redelivered(broker: Any, message: Any) -> bool:
     """Whether a message from a Redis stream was delivered before; asked of Redis if it is old enough for that."""
     config = lifecycle.settings.config
-    if config is None or not isinstance(message, AckableMessage):
+    if config is None or not isinstance(message, AckableMessage) or not hasattr(broker, "idle_timeout"):
         return False
     try:
         ack = message.ack

@@ -36,15 +36,6 @@ class TaskiqSite(Site):
     def environ(self, **more: str) -> dict[str, str]:
         return super().environ(**dict(self.surroundings) | more)
 
-    def _producer(self, environ: Mapping[str, str]) -> Program:
-        key = json.dumps(environ, sort_keys=True)
-        if key not in self._producers:
-            self._producers[key] = Program(
-                [str(self.python), "-m", "tests.adapters.taskiq_producer"],
-                environ=self.environ(**environ), output=self.output, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            )  # fmt: skip
-        return self._producers[key]
-
     def scheduler(self) -> Program:
         return self.program([str(self.python.parent / "taskiq"), "scheduler", f"{APP}:scheduler"])
 
@@ -92,7 +83,7 @@ def start() -> Iterator[Start]:
 
     def make(*options: str, **environ: str) -> TaskiqSite:
         servers.append(RedisServer(path).start())
-        site = TaskiqSite(System("taskiq", _command, ("taskiq-newest",)), python, servers[-1])
+        site = TaskiqSite(System("taskiq", _command, ("taskiq-newest",), app=APP), python, servers[-1])
         site.options, site.surroundings = options, environ
         sites.append(site)
         return site
@@ -337,15 +328,37 @@ def _installed(folder: Path) -> Path:
     return place.parent
 
 
-def test_in_memory(start: Start) -> None:
-    """In the process that enqueues, at once or later; and what serialisers make of the label."""
-    here = start()
+def _answer_of(site: TaskiqSite, script: str) -> Any:
+    """What a script of this folder prints, in taskiq's environment."""
     done = subprocess.run(
-        [here.python, "-m", "tests.adapters.taskiq_inline"],
-        env=here.environ(), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        [site.python, "-m", f"tests.adapters.{script}"],
+        env=site.environ(), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    stories: dict[str, list[Event]] = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_beside_taskiqs_own_tracing(site: TaskiqSite) -> None:
+    """Its spans are the ones: they are as without us, the job's own are in them, and our events are in their trace."""
+    found = _answer_of(site, "taskiq_otel")
+    for order in ("ours first", "ours last", "installed"):
+        spans = {name: (trace, parent, span) for name, trace, parent, span in found[order]["spans"]}
+        assert set(spans) == {"send/traces", "execute/traces", "within"}
+        assert {trace for trace, _, _ in spans.values()} == {spans["send/traces"][0]}
+        assert spans["execute/traces"][1] == spans["send/traces"][2]
+        assert spans["within"][1] == spans["execute/traces"][2]
+        assert told(found[order]["events"]) == WELL
+        marks = {event["event_type"]: event["metadata"].get("_traced_by") for event in found[order]["events"]}
+        assert marks["enqueued"] == marks["perform_finished"] == "opentelemetry"
+        if order != "ours first":
+            carried = {event["metadata"]["_traceparent"] for event in found[order]["events"]}
+            assert carried == {f"00-{spans['send/traces'][0]}-{spans['send/traces'][2]}-01"}
+    assert [name for name, *_ in found["ours alone"]["spans"]] == ["within"]
+
+
+def test_in_memory(site: TaskiqSite) -> None:
+    """In the process that enqueues, at once or later; and what serialisers make of the label."""
+    stories: dict[str, list[Event]] = _answer_of(site, "taskiq_inline")
     assert told(stories["in place"]) == WELL
     assert [event["event_type"] for event in stories["in place"]] == [
         "enqueued", "dequeued", "perform_started", "perform_finished",
