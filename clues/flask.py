@@ -30,7 +30,8 @@ except ModuleNotFoundError as error:
 
 from clues import config
 from clues.config import Config
-from clues.initializer import initialize, named
+from clues.environment import KNOWN_VARIABLES
+from clues.initializer import SETTINGS, initialize, named
 from clues.request import REQUEST_ID_HEADER, checked_fields, describe_in, request_id, user_id
 
 __all__ = ["Clues", "add_request", "request_metadata"]
@@ -121,7 +122,10 @@ def _given(app: flask.Flask) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         msg = f'app.config["CLUES"] must be a dict of settings, not {type(found).__name__}'
         raise ConfigError(msg)
-    return {**found, **app.config.get_namespace("CLUES_", lowercase=False)}
+    single = app.config.get_namespace("CLUES_", lowercase=False)
+    # An application may have put all its environment there, to which clues listens by itself.
+    elsewhere = {name.removeprefix("CLUES_") for name in KNOWN_VARIABLES} - {*SETTINGS}
+    return {**found, **{name: value for name, value in single.items() if name not in elsewhere}}
 
 
 def _label(name: str) -> str:

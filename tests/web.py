@@ -187,6 +187,12 @@ class Server:
         self.program.stop()
 
 
+def snippet(heading: str) -> str:
+    """The first Python block of a part of docs/initializers.md."""
+    part = (ROOT / "docs" / "initializers.md").read_text().split(f"\n## {heading}\n")[1]
+    return part.split("```python\n")[1].split("```")[0]
+
+
 def free_port() -> int:
     """A port that nobody listens at."""
     with socket.create_server(("127.0.0.1", 0)) as server:

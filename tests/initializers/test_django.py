@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis as redis_py
 
 from tests.conformance.site import told
 from tests.redis_server import RedisServer
 from tests.waiting import wait_for
-from tests.web import Project, Server
+from tests.web import Project, Server, snippet
 
 
 @pytest.fixture(scope="module", params=["django-newest", "django-oldest"])
@@ -75,7 +76,7 @@ def _reloaded(at: Server, views: Path, text: str) -> bool:
         return False
 
 
-def test_the_worker_and_other_commands(project: Project) -> None:
+def test_the_worker_and_other_commands(project: Project, redis: redis_py.Redis) -> None:
     """`manage.py clues work` loads Django and each app's jobs; other commands have their arguments and statuses."""
     at = project.serve(project.command("gunicorn"))
     job = at.ask("/orders/42")["job"]
@@ -101,35 +102,47 @@ def test_the_worker_and_other_commands(project: Project) -> None:
     at.stop()
 
 
-@pytest.mark.parametrize(
-    ("clues", "said"),
-    [
-        ('{"PUBLISHERS": ["lgo:///x.log"]}', "CLUES[\"PUBLISHERS\"][0]: no publisher has the scheme 'lgo'"),
-        ('{"PUBLISHERS": ["shop.nowhere.publisher"]}', "CLUES[\"PUBLISHERS\"][0]: 'shop.nowhere.publisher' can't be"),
-        ('{"PUBLISHER": 3}', 'CLUES["PUBLISHER"] must have publish(event)'),
-        ('{"PUBLISHERZ": []}', 'CLUES["PUBLISHERZ"] is no setting of clues; CLUES["PUBLISHER'),
-        ('{"publishers": []}', 'CLUES["publishers"] is no setting of clues; CLUES["PUBLISHERS"] is'),
-        ('{"MAX_ARGS_BYTES": 1}', 'CLUES["MAX_ARGS_BYTES"] must be a number of bytes'),
-        ('{"ITEM_PREPROCESSORS": ["shop.observability.missing"]}', 'CLUES["ITEM_PREPROCESSORS"][0]: '),
-        ('{"ITEM_PREPROCESSORS": [len]}', "an item_preprocessor takes a queue and an item"),
-        ('{"ADAPTERS": {"selery": True}}', 'CLUES["ADAPTERS"]["selery"]: there is no adapter of that name'),
-        ('{"REQUEST_FIELDS": ["cookies"]}', 'CLUES["REQUEST_FIELDS"] holds some of request_id, '),
-        ('{"REQUEST_METADATA": 3}', 'CLUES["REQUEST_METADATA"] must be a callable'),
-        ('["log:///x"]', "CLUES must be a dict of settings, not list"),
-    ],
-)
-def test_mistaken_settings(project: Project, clues: str, said: str) -> None:
+MISTAKES = [
+    ('{"PUBLISHERS": ["lgo:///x.log"]}', "CLUES[\"PUBLISHERS\"][0]: no publisher has the scheme 'lgo'"),
+    ('{"PUBLISHERS": ["shop.nowhere.publisher"]}', "CLUES[\"PUBLISHERS\"][0]: 'shop.nowhere.publisher' can't be"),
+    ('{"PUBLISHER": 3}', 'CLUES["PUBLISHER"] must have publish(event)'),
+    ('{"PUBLISHERZ": []}', 'CLUES["PUBLISHERZ"] is no setting of clues; CLUES["PUBLISHER'),
+    ('{"publishers": []}', 'CLUES["publishers"] is no setting of clues; CLUES["PUBLISHERS"] is'),
+    ('{"MAX_ARGS_BYTES": 1}', 'CLUES["MAX_ARGS_BYTES"] must be a number of bytes'),
+    ('{"ITEM_PREPROCESSORS": ["shop.observability.missing"]}', 'CLUES["ITEM_PREPROCESSORS"][0]: '),
+    ('{"ITEM_PREPROCESSORS": [len]}', "an item_preprocessor takes a queue and an item"),
+    ('{"ADAPTERS": {"selery": True}}', 'CLUES["ADAPTERS"]["selery"]: there is no adapter of that name'),
+    ('{"REQUEST_FIELDS": ["cookies"]}', 'CLUES["REQUEST_FIELDS"] holds some of request_id, '),
+    ('{"REQUEST_METADATA": 3}', 'CLUES["REQUEST_METADATA"] must be a callable'),
+    ('["log:///x"]', "CLUES must be a dict of settings, not list"),
+]
+
+
+def test_mistaken_settings(project: Project) -> None:
     """Whatever is mistaken is told by its name when Django is set up."""
     program = f"""
 import json, django
 from django.conf import settings
-settings.configure(INSTALLED_APPS=["clues.django"], CLUES={clues})
+from django.core.exceptions import ImproperlyConfigured
+settings.configure(INSTALLED_APPS=["clues.django"])
 try:
+    settings.CLUES = {{"PUBLISHER_": 1}}
     django.setup()
-except django.core.exceptions.ImproperlyConfigured as error:
-    print(json.dumps(str(error)))
+except ImproperlyConfigured as error:
+    said = [str(error)]
+from clues.django.conf import configure_from_settings
+for settings.CLUES in [{", ".join(clues for clues, _ in MISTAKES)}]:
+    try:
+        configure_from_settings()
+    except ImproperlyConfigured as error:
+        said.append(str(error))
+print(json.dumps(said))
 """
-    assert said in project.python_says(program)
+    first, *said = project.python_says(program)
+    assert first == 'CLUES["PUBLISHER_"] is no setting of clues; CLUES["PUBLISHER"] is'
+    assert len(said) == len(MISTAKES)
+    for (_, expected), found in zip(MISTAKES, said, strict=True):
+        assert expected in found
 
 
 def test_checks(project: Project) -> None:
@@ -320,3 +333,47 @@ def test_celery_in_the_project(project: Project) -> None:
     assert project.carried(job)["request_path"] == "/count"
     at.stop()
     worker.stop()
+
+
+def test_what_the_page_says(project: Project) -> None:
+    """The settings of docs/initializers.md set Django up, but for the Celery that is not there, and the log's place."""
+    text = (
+        snippet("Django")
+        .replace("/var/log/clues.log", f"{project.folder}/page.log")
+        .replace('"shop.celery:app"', "None")
+    )
+    program = f"""{text}
+import django, json
+from django.conf import settings
+settings.configure(INSTALLED_APPS=INSTALLED_APPS, MIDDLEWARE=MIDDLEWARE, CLUES=CLUES)
+django.setup()
+from django.core.handlers.wsgi import WSGIHandler
+print(json.dumps(len(WSGIHandler()._middleware_chain.__class__.__name__) > 0))
+"""
+    assert project.python_says(program) is True
+
+
+def test_many_requests_at_once(project: Project) -> None:
+    """In one event loop and in threads, by ordinary and async views: each job tells its own request."""
+    program = f"""{IN_PROJECT}
+import asyncio
+from asgiref.sync import sync_to_async
+from django.test import AsyncClient
+from clues.request import request_metadata
+user, _ = User.objects.get_or_create(username="grace")
+async def main():
+    clients = [AsyncClient() for _ in range(20)]
+    for client in clients:
+        await sync_to_async(client.force_login)(user)
+    kinds = ["/orders", "/async/orders"]
+    return await asyncio.gather(*(one.post(f"{{kinds[n % 2]}}/{{n}}") for n, one in enumerate(clients)))
+with capture_events(item_preprocessor=add_request) as events:
+    answers = asyncio.run(main())
+    jobs = [answer.json()["job"] for answer in answers]
+    found = [events.about(job)[0].metadata for job in jobs]
+print(json.dumps([[one["request_path"], one["user_id"] == user.pk] for one in found] + [request_metadata()]))
+"""
+    found = project.python_says(program)
+    kinds = ["/orders", "/async/orders"]
+    assert found[:-1] == [[f"{kinds[number % 2]}/{number}", True] for number in range(20)]
+    assert found[-1] == {}

@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.site import told
 from tests.redis_server import RedisServer
 from tests.waiting import wait_for
-from tests.web import Project
+from tests.web import Project, snippet
 
 
 @pytest.fixture(scope="module", params=["fastapi-newest", "fastapi-oldest"])
@@ -183,3 +183,8 @@ print(json.dumps(found))
     )
     assert found[0] == ["Celery app 'shop'"]
     assert found[1].startswith('ADAPTERS["celery"] must be what install(app')
+
+
+def test_what_the_page_says(project: Project) -> None:
+    """The snippet of docs/initializers.md runs."""
+    assert project.python_says(f"{snippet('FastAPI')}\nprint(len(app.user_middleware))") == 1

@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.environments import ROOT
 from tests.conformance.site import told
 from tests.redis_server import RedisServer
-from tests.requirements import lacking
-from tests.web import Project
+from tests.web import Project, snippet
 
 STAMP = """
 import json, logging
@@ -50,8 +48,6 @@ def project(
 
 def test_jobs_tell_their_request(project: Project) -> None:
     """The README's commands: a server, a request, a worker, the command line."""
-    if not (ROOT / "clues/adapters/rq.py").exists():
-        lacking("rq", "to come")
     at = project.serve(project.command("flask --app app run"))
     found = at.ask("/orders/42?user=7", headers={"X-Request-ID": "4f-1"})
     job = project.hash_of(found["job"])
@@ -163,23 +159,43 @@ print(json.dumps([same, config.default.config is first, said, one.test_client().
     assert found[3] == "/x"
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ('CLUES_PUBLISHERS=["lgo://x"]', "app.config[\"CLUES_PUBLISHERS\"][0]: no publisher has the scheme 'lgo'"),
-        ("CLUES_PUBLISHERZ=[]", 'app.config["CLUES_PUBLISHERZ"] is no setting of clues'),
-        ("CLUES=[3]", 'app.config["CLUES"] must be a dict'),
-        ('CLUES_REQUEST_FIELDS=["x"]', 'app.config["CLUES_REQUEST_FIELDS"] holds some of'),
-        ("CLUES_REQUEST_METADATA=3", 'app.config["CLUES_REQUEST_METADATA"] must be a callable'),
-        ('CLUES_ADAPTERS={"dramatiq": True}', "pip install 'clues[dramatiq]'"),
-    ],
-)
-def test_mistaken_settings(project: Project, settings: str, message: str) -> None:
+MISTAKES = [
+    ('CLUES_PUBLISHERS=["lgo://x"]', "app.config[\"CLUES_PUBLISHERS\"][0]: no publisher has the scheme 'lgo'"),
+    ("CLUES_PUBLISHERZ=[]", 'app.config["CLUES_PUBLISHERZ"] is no setting of clues'),
+    ("CLUES=[3]", 'app.config["CLUES"] must be a dict'),
+    ('CLUES_REQUEST_FIELDS=["x"]', 'app.config["CLUES_REQUEST_FIELDS"] holds some of'),
+    ("CLUES_REQUEST_METADATA=3", 'app.config["CLUES_REQUEST_METADATA"] must be a callable'),
+    ('CLUES_ADAPTERS={"dramatiq": True}', "pip install 'clues[dramatiq]'"),
+]
+
+
+def test_mistaken_settings(project: Project) -> None:
     """Told by their names when the extension is initialised; a job system that is not there by its extra."""
     program = f"""
-try:
-    made({settings})
-except clues.errors.CluesError as error:
-    print(json.dumps(str(error)))
+said = []
+for settings in [{", ".join(f"dict({settings})" for settings, _ in MISTAKES)}]:
+    try:
+        made(**settings)
+    except clues.errors.CluesError as error:
+        said.append(str(error))
+print(json.dumps(said))
 """
-    assert message in said(project, program)
+    found = said(project, program)
+    assert len(found) == len(MISTAKES)
+    for (_, expected), message in zip(MISTAKES, found, strict=True):
+        assert expected in message
+
+
+def test_what_the_page_says(project: Project) -> None:
+    """The snippet of docs/initializers.md runs."""
+    program = f"{snippet('Flask')}\nprint('[%d]' % (create_app().extensions['clues'] is not None))"
+    assert project.python_says(program) == [1]
+
+
+def test_the_whole_environment_as_config(project: Project) -> None:
+    """What is told by the environment alone is no mistake there."""
+    program = """
+made(CLUES_PUBLISHERS="noop://", CLUES_SPOOL="/tmp", CLUES_RUN_DIR="run", CLUES_MAX_ARGS_BYTES="4096")
+print(json.dumps(config.default.config.sanitizer.limits.args))
+"""
+    assert said(project, program) == 4096

@@ -15,6 +15,7 @@ from django.utils.module_loading import module_has_submodule
 from clues.cli import main
 
 _DJANGO = "clues.django.worker"
+_LOADING = ("work", "start", "enqueue")  # commands that load an application
 _DJANGOS = ("--settings", "--pythonpath")
 
 
@@ -45,11 +46,12 @@ class Command(BaseCommand):
 
     @staticmethod
     def _run(args: list[str]) -> int:
-        if args[:1] == ["work"]:
+        command = args[0] if args else ""
+        if command in _LOADING:
             _tell_children()
-            args = ["work", *_apps(), *args[1:]]
-        elif args[:1] == ["doctor"]:
-            args = ["doctor", f"--app={_DJANGO}", *args[1:]]  # so that it looks at what this process has configured
+            args = [command, *_apps(), *args[1:]]
+        elif command == "doctor":
+            args = [command, f"--app={_DJANGO}", *args[1:]]  # so that it looks at what this process has configured
         return main(args)
 
 
@@ -61,9 +63,9 @@ def _apps() -> list[str]:
 
 def _tell_children() -> None:
     """A worker's application is loaded by a process of its own: it is to find the project as this one does."""
-    project = os.path.abspath(sys.path[0])  # noqa: PTH100 - an empty one is the current folder
-    paths = [project, *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    given = any(one.startswith("--pythonpath") for one in sys.argv)  # Django has put that first
+    project = [os.path.abspath(path) for path in sys.path[: 2 if given else 1]]  # noqa: PTH100 - an empty one is the current folder
+    os.environ["PYTHONPATH"] = os.pathsep.join([*project, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _without_djangos(args: list[str]) -> list[str]:
