@@ -62,6 +62,7 @@ class Ledger:
         self._free: list[int] = []
         self._unused = itertools.count()
         self._held: dict[int, int] = {}
+        self._decided: set[int] = set()
         _all.append(self)
 
     def begin(self, attempt: Attempt | None) -> None:
@@ -84,6 +85,7 @@ class Ledger:
         """What is about to be committed, and told then by `end`; to be used with `inherited`, not with `settle`."""
         slot = self._held.get(id(attempt))
         if slot is not None and event is not None:
+            self._decided.add(slot)
             self._write(slot, _ENDED, event)
 
     def end(self, attempt: Attempt | None, event: Event | None) -> None:
@@ -93,7 +95,8 @@ class Ledger:
             self._lifecycle.publish(event)
             return
         if event is not None:
-            self._write(slot, _ENDED, event)
+            if slot not in self._decided:
+                self._write(slot, _ENDED, event)
             self._lifecycle.publish(event)
         self._erase(slot)
 
@@ -111,7 +114,7 @@ class Ledger:
                 os.close(self._fd)
         self._fd, self._path = -1, None
         self._opening = threading.Lock()
-        self._free, self._unused, self._held = [], itertools.count(), {}
+        self._free, self._unused, self._held, self._decided = [], itertools.count(), {}, set()
 
     def settle(self, pid: int | None = None, *, reason: str = "lost") -> set[tuple[str, int]]:
         """Finish the stories in the ledgers of dead processes.
@@ -211,6 +214,7 @@ class Ledger:
     def _erase(self, slot: int) -> None:
         with contextlib.suppress(OSError):
             os.pwrite(self._fd, _FREE, slot * SLOT)
+        self._decided.discard(slot)
         self._free.append(slot)
 
     def _give_up(self, error: Exception) -> None:
