@@ -35,12 +35,13 @@ import pickle
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
 from clues.attempt import METADATA, Attempt, metadata_in
+from clues.config import configure_from_environment
 from clues.errors import MissingExtraError
 from clues.event import Event, json_encoder
 from clues.ledger import Ledger
@@ -77,7 +78,12 @@ _beside: ContextVar[Callable[[Any], object] | None] = ContextVar("clues_arq_besi
 
 
 def install() -> None:
-    """Hook into arq, for all of this process' pools and workers. Once is enough, more do no harm."""
+    """Hook into arq, for all of this process' pools and workers; a second time does nothing.
+
+    Raises:
+        ConfigError: clues is to be configured by the environment alone, and that is mistaken.
+    """
+    configure_from_environment()
     for owner, name, hook in _HOOKS:
         if not _is_hook(getattr(owner, name)):
             setattr(_bare, name, getattr(owner, name))
@@ -241,6 +247,7 @@ class _Run:
     error: BaseException | None = None
     final: tuple[int, BaseException] | None = None  # the try, and what arq makes of it
     item: dict[str, Any] | None = None
+    lost: Sequence[int] = ()  # attempts of which that was told
     over = False  # the job's code
     performing: Performing | None = None
 
@@ -304,9 +311,10 @@ class _Run:
                 raw = await self.redis.get(_RECORD + self.job_id)
                 if (record := _read(raw, item)) is not None:
                     item[METADATA] = record[METADATA]
+                    self.lost = record.get("lost", [])
                 if read_attempt(item[METADATA]) < number:
                     self.at = None  # the attempt is put into its queue here and now
-                    item[METADATA] = await _tell_lost(self.redis, self.queue, item, number, raw)
+                    item[METADATA], self.lost = await _tell_lost(self.redis, self.queue, item, number, raw)
         finally:
             if read_attempt(item[METADATA]) < number:
                 item[METADATA] = {**item[METADATA], "_attempt": number}
@@ -323,9 +331,9 @@ class _Run:
             event = self._outcome(finish=finish)
             if not finish and self.attempt is not None:
                 due = (self.score + delay) / 1000 if delay else None
-                following, record = _next(self.queue, self._known, self.attempt, due)
+                following, record = _next(self.queue, self._known, self.attempt, due, lost=self.lost)
                 _beside.set(lambda pipe: pipe.psetex(_RECORD + self.job_id, _DAY + (delay or 0), record))
-            elif self.beside:
+            elif self.beside and not self.lost:  # else the ledger of the dead one may still be found
                 _beside.set(lambda pipe: pipe.delete(_RECORD + self.job_id))
             self.ledger.decide(self.attempt, event)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
@@ -386,7 +394,7 @@ class _Run:
             await self._find()
         await self.catch_up(number)
         self.attempt = lifecycle.dequeued(self.queue, self._known, at=self.at)
-        if self.beside:
+        if self.beside and not self.lost:
             _beside.set(lambda pipe: pipe.delete(_RECORD + self.job_id))
         if isinstance(error, asyncio.CancelledError):
             return "revoked", error
@@ -428,7 +436,8 @@ class _Run:
             reason = "shutdown"
         async with asyncio.timeout(_PATIENCE):
             left = await self.redis.pttl(in_progress_key_prefix + self.job_id)
-            following, record = _next(self.queue, self._known, self.attempt, time.time() + max(left, 0) / 1000)
+            due = time.time() + max(left, 0) / 1000
+            following, record = _next(self.queue, self._known, self.attempt, due, lost=self.lost)
             await self.redis.psetex(_RECORD + self.job_id, _DAY, record)
         failure = failure_of(error, callers=_CALLERS)
         event = lifecycle.outcome(self.attempt, failure, reason=reason, reporter="adapter", retrying=True)
@@ -563,9 +572,11 @@ async def _settle(redis: Any, line: bytes, *, ended: bool) -> None:
         pipe.get(job_key_prefix + job_id)
         raw, waiting, left, body = await pipe.execute()
     record = _read(raw, {METADATA: {"_event_hash": event_hash}})
+    if record is not None and number in record.get("lost", ()):
+        return
     if record is not None and read_attempt(record[METADATA]) > number:
-        if ended and not record.get("lost"):
-            lifecycle.retell(line)
+        if ended:
+            lifecycle.retell(line)  # with the next attempt, it was committed
         return
     own = body is None or event_hash.encode() in body or event_hash == hash_of("arq", job_id)
     if ended and (waiting is None or not own):
@@ -587,8 +598,8 @@ async def _settle(redis: Any, line: bytes, *, ended: bool) -> None:
 
 async def _tell_lost(  # noqa: PLR0917 - what it takes
     redis: Any, queue: str, item: dict[str, Any], number: int, raw: bytes | None, due: float | None = None
-) -> dict[str, Any]:
-    """Tell that an attempt was lost, unless somebody else does; gives the next one's metadata.
+) -> tuple[dict[str, Any], Sequence[int]]:
+    """Tell that an attempt was lost, unless somebody else does; gives the next one's metadata, and which were lost.
 
     Args:
         redis: the worker's.
@@ -600,8 +611,9 @@ async def _tell_lost(  # noqa: PLR0917 - what it takes
     """
     attempt = lifecycle.attempt_of(queue, item)
     if attempt is None:
-        return {"_attempt": number}
-    following, told = _next(queue, item, attempt, due, number=number, lost=True)
+        return {"_attempt": number}, ()
+    lost = [*(_read(raw, item) or {}).get("lost", ()), attempt.number]
+    following, told = _next(queue, item, attempt, due, number=number, lost=lost)
     key = _RECORD + item["job_id"]
     try:
         async with redis.pipeline(transaction=True) as pipe:
@@ -617,7 +629,7 @@ async def _tell_lost(  # noqa: PLR0917 - what it takes
         lifecycle.failed(attempt, _LOST, reason="lost", reporter="adapter", retrying=True)
         lifecycle.enqueued(following)
     record = _read(now, item)
-    return item[METADATA] if record is None else record[METADATA]
+    return (item[METADATA], lost) if record is None else (record[METADATA], record.get("lost", ()))
 
 
 def _next(
@@ -627,7 +639,7 @@ def _next(
     due: float | None,
     *,
     number: int | None = None,
-    lost: bool = False,
+    lost: Sequence[int] = (),
 ) -> tuple[Attempt | None, bytes]:
     """The attempt that follows one, and its record."""
     number = number or attempt.number + 1
@@ -636,10 +648,10 @@ def _next(
     return stamped, _record(attempt, following, lost=lost)
 
 
-def _record(attempt: Attempt, item: Mapping[str, Any], *, lost: bool = False) -> bytes:
+def _record(attempt: Attempt, item: Mapping[str, Any], *, lost: Sequence[int] = ()) -> bytes:
     """An attempt as Redis keeps it beside its job; its arguments as in events, without secrets."""
     told = {"class": attempt.worker_class, "args": attempt.args, METADATA: item[METADATA]}
-    return json_encoder()({**told, "lost": True} if lost else told)
+    return json_encoder()({**told, "lost": list(lost)} if lost else told)
 
 
 def _read(raw: bytes | None, item: Mapping[str, Any]) -> dict[str, Any] | None:
