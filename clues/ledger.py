@@ -7,15 +7,17 @@ its *ledger*, with a slot for every job that it runs::
     end(attempt, event)    it holds the event that ends the attempt; that is published; the slot is free again
 
 Whoever finds the ledger of a dead process (its lock is free) finishes the stories in it: an end that was decided is
-told again, under the same id; what had only begun `failed`, for its worker died. A write is one system call into the
-page cache: it survives the process, not the machine.
+told again, under the same id; what had only begun `failed`, for its worker died. The file is memory that is shared with
+the page cache: what is written survives the process, not the machine, and costs no system call.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import itertools
+import mmap
 import os
 import threading
 from collections.abc import Iterator
@@ -29,11 +31,17 @@ from clues.lifecycle import Lifecycle
 from clues.metadata import ID_ENDS, timestamp
 from clues.rundir import checked_folder, run_dir
 
-SLOT = 32 * 1024
-"""Bytes of a slot, more than the caps let an event have; a file takes up what is written of it only."""
+SLOT = 48 * 1024
+"""Bytes of a slot; a file takes up what is written of it only."""
 
-_HEAD = 5  # a slot's state, and how long its line is
-_FREE, _BEGUN, _ENDED = b"-", b"+", b"="
+# Begun and ended have places of their own: to tell of the end takes no more than to change the slot's first byte. Each
+# has a head, of the state and how long the line is, and room for more than the caps let such an event have.
+_PLACES = (0, 16 * 1024)
+_ROOM = (16 * 1024, 32 * 1024)
+_HEAD = 5
+_FREE, _BEGUN, _ENDED = b"-+="
+_AT_FIRST = 8  # slots that are mapped
+_PAGE = 4096
 
 
 class Ledger:
@@ -56,6 +64,7 @@ class Ledger:
         self._stem = f"{lifecycle.system}-{digest}"
         self._folder = folder
         self._fd = -1
+        self._map: mmap.mmap | None = None
         self._path: Path | None = None
         self._broken = False
         self._opening = threading.Lock()
@@ -70,14 +79,13 @@ class Ledger:
         if attempt is None or attempt.begun is None or self._broken:
             return
         try:
-            if self._fd < 0:
-                self._open()
             slot = self._free.pop()
         except IndexError:
-            slot = next(self._unused)  # in one step, whatever other threads do
-        except (OSError, ConfigError) as error:
-            self._give_up(error)
-            return
+            try:
+                slot = self._another()
+            except (OSError, ConfigError) as error:
+                self._give_up(error)
+                return
         self._held[id(attempt)] = slot
         self._write(slot, _BEGUN, attempt.begun)
 
@@ -98,7 +106,10 @@ class Ledger:
             if slot not in self._decided:
                 self._write(slot, _ENDED, event)
             self._lifecycle.publish(event)
-        self._erase(slot)
+        if self._map is not None:
+            self._map[slot * SLOT] = _FREE
+            self._decided.discard(slot)
+            self._free.append(slot)
 
     def leave(self) -> None:
         """Remove the file; what has not ended in it is somebody else's to tell."""
@@ -112,7 +123,7 @@ class Ledger:
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
-        self._fd, self._path = -1, None
+        self._fd, self._map, self._path = -1, None, None
         self._opening = threading.Lock()
         self._free, self._unused, self._held, self._decided = [], itertools.count(), {}, set()
 
@@ -155,7 +166,7 @@ class Ledger:
                 continue
             with _dead(path) as fd:
                 if fd is not None:
-                    yield from ((state == _ENDED, line) for state, line in _stories(fd))
+                    yield from _stories(fd)
                     path.unlink()
 
     def _tell(self, line: bytes, reason: str, *, ended: bool) -> set[tuple[str, int]]:
@@ -184,10 +195,27 @@ class Ledger:
             EventType.FAILED, at, begun.queue, told, begun.worker_class, begun.args, marshaller=config.marshaller
         )
 
-    def _open(self) -> None:
+    def _another(self) -> int:
+        """A slot that was never used, with the disk's space for what it mostly holds: memory that has none kills."""
         with self._opening:
             if self._fd < 0:
                 self._make()
+            slot = next(self._unused)
+            if self._map is None or len(self._map) < (slot + 1) * SLOT:
+                self._map = self._mapped(max(_AT_FIRST, 2 * slot) * SLOT)
+            for place in _PLACES:
+                if os.pwrite(self._fd, bytes(_PAGE), slot * SLOT + place) < _PAGE:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            return slot
+
+    def _mapped(self, size: int) -> mmap.mmap:
+        os.ftruncate(self._fd, size)
+        # A descriptor of its own, for a map holds it, and with it the lock, in forked children that don't know of it.
+        fd = os.open(self._path or "", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            return mmap.mmap(fd, size)
+        finally:
+            os.close(fd)
 
     def _make(self) -> None:
         folder = checked_folder(self._folder or run_dir())
@@ -202,20 +230,21 @@ class Ledger:
             raise
         self._fd, self._path = fd, path
 
-    def _write(self, slot: int, state: bytes, event: Event) -> None:
-        line = event.line
-        if len(line) > SLOT - _HEAD:
+    def _write(self, slot: int, state: int, event: Event) -> None:
+        line, start, shared = event.line, slot * SLOT, self._map
+        size, place = len(line), start + _PLACES[state == _ENDED] + 1
+        if shared is None or size > _ROOM[state == _ENDED] - _HEAD:
             return
-        try:
-            os.pwrite(self._fd, state + len(line).to_bytes(_HEAD - 1, "big") + line, slot * SLOT)
-        except OSError as error:
-            self._give_up(error)
-
-    def _erase(self, slot: int) -> None:
-        with contextlib.suppress(OSError):
-            os.pwrite(self._fd, _FREE, slot * SLOT)
-        self._decided.discard(slot)
-        self._free.append(slot)
+        told = size.to_bytes(_HEAD - 1, "big") + line
+        if len(told) < _PAGE:
+            shared[place : place + len(told)] = told
+        else:  # there may be no space for it
+            try:
+                os.pwrite(self._fd, told, place)
+            except OSError as error:
+                self._give_up(error)
+                return
+        shared[start] = state
 
     def _give_up(self, error: Exception) -> None:
         """Nothing is noted any more in this process: it is not worth a complaint at every job."""
@@ -244,13 +273,16 @@ def _dead(path: Path) -> Iterator[int | None]:
         os.close(fd)
 
 
-def _stories(fd: int) -> Iterator[tuple[bytes, bytes]]:
-    """What stands in a ledger's slots: their states and lines."""
+def _stories(fd: int) -> Iterator[tuple[bool, bytes]]:
+    """What stands in a ledger's slots: whether it has ended, and its line."""
     for start in range(0, os.fstat(fd).st_size, SLOT):
-        head = os.pread(fd, _HEAD, start)
-        size = int.from_bytes(head[1:], "big")
-        if head[:1] in {_BEGUN, _ENDED} and size <= SLOT - _HEAD:
-            yield head[:1], os.pread(fd, size, start + _HEAD)
+        state = os.pread(fd, 1, start)
+        if state in {b"+", b"="}:
+            ended = state == b"="
+            head = os.pread(fd, _HEAD, start + _PLACES[ended])
+            size = int.from_bytes(head[1:], "big")
+            if size <= _ROOM[ended] - _HEAD:
+                yield ended, os.pread(fd, size, start + _PLACES[ended] + _HEAD)
 
 
 _all: list[Ledger] = []
