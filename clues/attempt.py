@@ -86,7 +86,7 @@ class Attempt:
         self.event_hash = event_hash or read_hash(known) or config.new_hash()
         self.number = read_attempt(known)
         self.enqueued_time = read_enqueued_time(known)
-        self.scheduled_time = read_scheduled_time(known)
+        self.scheduled_time = read_scheduled_time(known) if "_scheduled_time" in known else None
         self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
         self.carried: dict[str, Any] = {}
         self.cut = ["args"] if args_cut else []

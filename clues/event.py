@@ -74,11 +74,17 @@ def marshal(  # noqa: PLR0913, PLR0917 - the original's signature
         worker_class: the job's class, as its item names it.
         args: the job's arguments.
     """
-    return _encode((event_type, timestamp, queue, metadata, worker_class, args)).decode()
+    return _encode(event_type, timestamp, queue, metadata, worker_class, args).decode()
 
 
-def _encode(values: _Values) -> bytes:
-    event_type, timestamp, queue, metadata, worker_class, args = values
+def _encode(  # noqa: PLR0913, PLR0917 - an event's fields
+    event_type: str,
+    timestamp: str,
+    queue: str | None,
+    metadata: Mapping[str, Any],
+    worker_class: str | None,
+    args: Sequence[Any],
+) -> bytes:
     shape: dict[str, Any] = {
         "event_type": str(event_type),
         "timestamp": timestamp,
@@ -155,15 +161,18 @@ class Event:
         """The standard line in UTF-8, without its newline; encoded once, however many publishers ask."""
         line = self._line
         if line is None:
-            line = _encode(self._fields())
-            _set_line(self, line)
+            _set_line(self, line := _encode(*self._fields()))
         return line
 
     @property
     def marshalled(self) -> bytes:
         """What direct publishers write: the user's marshaller's text in UTF-8, else the standard line."""
         if self.marshaller is None:
-            return self._line or self.line
+            line = self._line
+            if line is None:  # as in `line`, without a call
+                line = _encode(self.event_type, self.timestamp, self.queue, self.metadata, self.worker_class, self.args)
+                _set_line(self, line)
+            return line
         if self._marshalled is None:
             event_type, timestamp, queue, metadata, worker_class, args = self._fields()
             # Copies: a marshaller that edits what it is given must not edit the event of the other publishers.

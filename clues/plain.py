@@ -55,7 +55,9 @@ def calm_copy(value: list[Any] | tuple[Any, ...] | dict[Any, Any], size: int, se
         The copy; None if it takes a walk.
     """
     try:
-        return _calm(value, size, 0, secrets)[0]
+        if type(value) is dict:
+            return _calm(value, size, 0, secrets)[0]
+        return _calm_all(value, size - 2 - MARK_SIZE, 0, secrets)[0]
     except (_NeedsWalk, RecursionError):
         return None
 
@@ -83,7 +85,11 @@ def _calm_all(values: Iterable[Any], left: int, depth: int, secrets: SecretNames
         if kind is str:
             left -= (2 if value.isascii() else 4) * len(value) + 3
             # What is printable has neither halves of characters nor what JSON spells at length.
-            if left < 0 or not value.isprintable() or secrets.redact(value) != value:
+            if (
+                left < 0
+                or not value.isprintable()
+                or (len(value) >= SHORTEST_SECRET and secrets.redact(value) != value)
+            ):
                 raise _NeedsWalk
         elif (
             value is None

@@ -76,6 +76,9 @@ class LogPublisher:
             OSError: they could not be written whole.
             Exception: what the user's marshaller raised of one of them; the others are written.
         """
+        if all(event.marshaller is None for event in events):
+            self._sink.write(events)
+            return
         taken, error = [], None
         for event in events:
             try:
