@@ -45,6 +45,7 @@ try:
     import kombu
     from celery import signals
     from celery._state import _task_stack
+    from celery.app.task import Task
     from celery.exceptions import (
         NotRegistered,
         Reject,
@@ -76,16 +77,22 @@ _main: int | None = None  # the worker's main process
 def install(app: Any) -> None:
     """Observe an application's tasks: where they are sent, and where they are worked.
 
-    Call it where the application is made, in the module that ``celery -A`` names.
+    Call it where the application is made, in the module that ``celery -A`` names. Unless clues is configured already,
+    ``CLUES_PUBLISHERS`` in the environment does that.
+
+    Raises:
+        ConfigError: a variable's value is mistaken.
     """
-    if app in _apps:
+    if any(one is app for one in _apps):
         return
+    configure_from_environment()
     _apps.append(app)
     if len(_apps) == 1:
         for signal, handler in _HANDLERS:
             signal.connect(handler, weak=False)
+        _patch((Task, "retry", _retrying))
         if "celery.worker.request" in sys.modules:
-            _patch()
+            _patch_worker()
 
 
 def uninstall(app: Any = None) -> None:
@@ -175,13 +182,19 @@ def _before_publish(
         else:  # protocol 1
             told, args, kwargs = body, body["args"], body["kwargs"]
         task_id, retries, known = told["id"], told["retries"], headers.get(METADATA)
-        if known is None and retries:  # a retry with headers of its own
-            known = _running_metadata(task_id)
+        running = None
+        if retries:
+            running, carried = _retried(task_id)
+            known = carried if known is None else known  # a retry may have headers of its own
+            if running is not None and running.leaving:
+                _fail_for_retry(running)
         item = _item(told["task"], args, kwargs, task_id)
         queue = _queue(exchange, routing_key, declare)
         attempt = _stamped(queue, item, headers, known=known, retries=retries, due=told["eta"] and _epoch(told["eta"]))
         headers[METADATA] = stamp = _Stamp(item[METADATA], _job_id=task_id)
         stamp.attempt = attempt
+        if running is not None:
+            running.next = attempt
         if "traceparent" in item:
             headers |= {key: item[key] for key in _TRACE if key in item and key not in headers}
         if _INSTRUMENTATION in sys.modules:
@@ -243,10 +256,17 @@ def _epoch(eta: Any) -> float:
     return float((due if due.tzinfo else maybe_make_aware(due, _apps[0].timezone)).timestamp())
 
 
-def _running_metadata(task_id: str) -> Any:
+def _retried(task_id: str) -> tuple[_Running | None, Any]:
+    """The task that is performed here, if it is the one that is sent again, and the metadata that it came with."""
     task = _task_stack.top
     request = task and task.request_stack.top
-    return _metadata_of(request) if request and request.id == task_id else None
+    if not request or request.id != task_id:
+        return None, None
+    running, known = request.__dict__.get("_clues"), _metadata_of(request)
+    if known is None and running is not None and running.attempt is not None:  # it was adopted
+        attempt = running.attempt
+        known = {"_event_hash": attempt.event_hash, "_attempt": attempt.number, "_job_id": task_id}
+    return running, known
 
 
 def _metadata_of(request: Any) -> Any:
@@ -279,14 +299,20 @@ class _Running:
         attempt: which attempt it is; None for one without events.
         performing: the time in which its code runs.
         around: an exception that was being handled where the task was called; it is not the task's.
+        cause: why it asked for a retry.
+        leaving: whether its code ends with that.
+        next: the attempt that it asked for.
     """
 
-    __slots__ = ("around", "attempt", "performing")
+    __slots__ = ("around", "attempt", "cause", "leaving", "next", "performing")
 
     def __init__(self, attempt: Attempt | None, performing: Performing) -> None:
         self.attempt = attempt
         self.performing = performing
         self.around = sys.exception()
+        self.cause: BaseException | None = None
+        self.leaving = False
+        self.next: Attempt | None = None
 
 
 def _prerun(sender: Any = None, task_id: Any = None, args: Any = None, kwargs: Any = None, **_: Any) -> None:
@@ -343,41 +369,76 @@ def _postrun(sender: Any = None, task_id: Any = None, retval: Any = None, state:
     if config is None:
         return
     try:
-        request = sender.request_stack.top
-        running = request.__dict__.pop("_clues", None)
+        running = sender.request_stack.top.__dict__.pop("_clues", None)
         if running is None:
             return
-        running.performing.__exit__(None, None, None)
         attempt = running.attempt
-        if attempt is None:
+        if attempt is not None and attempt.ended:
+            _after_retry(running, retval, state)
             return
-        escaped = sys.exception()
-        if escaped is running.around:
-            escaped = None
-        if state == "SUCCESS" and escaped is None:
-            _finish(attempt)
-        elif state == "SUCCESS":
-            _here.unfinished = (task_id, attempt)  # its result could not be stored: task_internal_error follows
-        else:
-            _ended_badly(sender, attempt, retval, state, escaped if escaped is not None else retval)
+        running.performing.__exit__(None, None, None)
+        if attempt is not None:
+            _over(sender, running, task_id, retval, state)
     except Exception as error:  # noqa: BLE001 - observing must not hurt the task
         config.faults.report("clues", error)
 
 
-def _ended_badly(task: Any, attempt: Attempt, retval: Any, state: Any, error: Any) -> None:
-    eager = task.request_stack.top.is_eager
+def _over(task: Any, running: _Running, task_id: Any, retval: Any, state: Any) -> None:
+    escaped = sys.exception()
+    if escaped is running.around:
+        escaped = None
+    if state != "SUCCESS":
+        _ended_badly(task, running, retval, state, escaped)
+    elif escaped is None:
+        _finish(running.attempt)
+    else:
+        _here.unfinished = (task_id, running.attempt)  # its result could not be stored: task_internal_error follows
+
+
+def _after_retry(running: _Running, retval: Any, state: Any) -> None:
+    """An attempt was ended when the next one was to be sent; if that failed, there is none, and it says so."""
+    if state == "REJECTED":
+        _fail(running.next, _described(_cause_of(retval)), "rejected")
+
+
+def _ended_badly(task: Any, running: _Running, retval: Any, state: Any, escaped: BaseException | None) -> None:
+    attempt, eager = running.attempt, task.request_stack.top.is_eager
+    assert attempt is not None
     if state == "IGNORED":
         _finish(attempt)
     elif state == "FAILURE":
         _fail_by(attempt, retval)
     elif state == "RETRY":
-        _fail_by(attempt, _cause_of(retval), retrying=True)
+        _fail_by(attempt, _cause_of(retval), retrying=eager or running.next is not None)
     elif state == "REJECTED":
         # A message goes back to its queue unless it was acknowledged when the task began; then it is the same attempt.
         if not retval.requeue or not task.acks_late or eager:
             _fail(attempt, _described(_cause_of(retval)), "rejected")
-    elif isinstance(error, BaseException):
-        _left(attempt, error, eager=eager)
+    elif escaped is not None:
+        _left(attempt, escaped, eager=eager)
+
+
+def _retrying(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def retry(
+        self: Any, args: Any = None, kwargs: Any = None, exc: Any = None, throw: bool = True, **options: Any
+    ) -> Any:
+        request = self.request_stack.top
+        running = request.__dict__.get("_clues") if request is not None else None
+        if running is not None:
+            running.cause = exc if isinstance(exc, BaseException) else sys.exception()
+            running.leaving = throw
+        return original(self, args, kwargs, exc, throw, **options)
+
+    return retry
+
+
+def _fail_for_retry(running: _Running) -> None:
+    """End an attempt whose code is at its end, before the next one is sent: another process may work that at once."""
+    attempt = running.attempt
+    if attempt is not None and not attempt.ended:
+        running.performing.__exit__(None, None, None)
+        _fail_by(attempt, running.cause or Retry(), retrying=True)
 
 
 def _left(attempt: Attempt, error: BaseException, *, eager: bool) -> None:
@@ -431,7 +492,7 @@ class _Here(threading.local):
         unfinished: the task that returned, and the attempt that it is, while its result is not stored.
     """
 
-    unfinished: tuple[Any, Attempt] | None = None
+    unfinished: tuple[Any, Attempt | None] | None = None
 
 
 _here = _Here()
@@ -639,24 +700,27 @@ def _shut_down(request: Any) -> None:
 # The worker program.
 
 
-def _patch() -> None:
+def _patch(*patches: tuple[Any, str, Callable[[Any], Any]]) -> None:
+    for owner, name, wrap in patches:
+        original = owner.__dict__[name]
+        if (owner, name) not in [known[:2] for known in _patched]:
+            _patched.append((owner, name, original))
+            setattr(owner, name, wrap(original))
+
+
+def _patch_worker() -> None:
     """Hook into what has no signal; only in processes that work, for they have these modules."""
-    if _patched:
-        return
     from celery.worker import WorkController  # noqa: PLC0415
     from celery.worker.consumer import Consumer  # noqa: PLC0415
     from celery.worker.request import Request  # noqa: PLC0415
 
-    for owner, name, wrap in (
+    _patch(
         (Request, "on_failure", _on_failure),
         (Request, "on_timeout", _on_timeout),
         (Request, "reject", _reject),
         (Consumer, "on_decode_error", _on_decode_error),
         (WorkController, "terminate", _terminate),
-    ):
-        original = owner.__dict__[name]
-        _patched.append((owner, name, original))
-        setattr(owner, name, wrap(original))
+    )
 
 
 def _worker_init(sender: Any = None, **_: Any) -> None:
@@ -664,12 +728,11 @@ def _worker_init(sender: Any = None, **_: Any) -> None:
     global _main, _beside  # noqa: PLW0603 - of this process
     from celery.apps.worker import Worker  # noqa: PLC0415
 
-    _patch()
+    _patch_worker()
     _main = os.getpid()
-    if isinstance(sender, Worker) and threading.current_thread() is threading.main_thread():
-        configure_from_environment()
-        if _beside is None:
-            _beside = start_companion()
+    # Not for workers inside of other programs, such as tests: their process ships itself.
+    if isinstance(sender, Worker) and _beside is None:
+        _beside = start_companion()
 
 
 def _worker_shutdown(**_: Any) -> None:
