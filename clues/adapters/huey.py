@@ -19,6 +19,7 @@ are lost between the storage and a worker that dies then.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections import OrderedDict
@@ -60,6 +61,7 @@ _NOT_RUN = {
     "canceled": Failure("CancelExecution", "a pre-execute hook cancelled the task"),
 }
 _REASONS = {"canceled": "cancelled", "timeout": "timeout", "locked": "rejected", "rate-limited": "rejected"}
+_HEARD = {"complete", "interrupted", *_NOT_RUN, *_REASONS}
 _STOPPED = Failure("KeyboardInterrupt", "the consumer stopped while the task ran")
 
 _instances: WeakSet[Any] = WeakSet()
@@ -100,22 +102,39 @@ class _Run:
         lock: taken for good by who tells the end: a consumer that stops does that from another thread.
     """
 
-    __slots__ = (
-        "at", "attempt", "begun", "error", "item", "lock", "metadata", "moving", "performing", "reason", "retrying",
-    )  # fmt: skip
+    retrying = False
+    at: float | None = None
+    item: dict[str, Any] | None = None
+    attempt: Any = None
+    begun = False
+    performing: Performing | None = None
+    error: BaseException | None = None
+    reason: str | None = None
 
     def __init__(self, metadata: Any, *, moving: bool) -> None:
         self.metadata = metadata
         self.moving = moving
-        self.retrying = False
-        self.at: float | None = None
-        self.item: dict[str, Any] | None = None
-        self.attempt: Any = None
-        self.begun = False
-        self.performing: Performing | None = None
-        self.error: BaseException | None = None
-        self.reason: str | None = None
         self.lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()  # whoever copies a task, or would pickle it, gets none of this
+
+
+class _Own:
+    """An instance's methods as they were, looked up when they are called, for others patch its class: unbound."""
+
+    def __init__(self, huey: Huey) -> None:
+        self._kind = type(huey)
+        for name in _HOOKED:
+            if name in huey.__dict__:  # somebody has patched the instance
+                setattr(self, name, _unbound(huey.__dict__[name]))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kind, name)
+
+
+def _unbound(method: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda _, *args, **kwargs: method(*args, **kwargs)
 
 
 _executing: ContextVar[_Run | None] = ContextVar("clues_huey_executing", default=None)
@@ -131,6 +150,7 @@ class _Hooks:
         self.consumes = False  # whether there is a consumer to keep it
         self._active = True
         self._before = {name: huey.__dict__[name] for name in _HOOKED if name in huey.__dict__}
+        self._own: Any = _Own(huey) if self._before else type(huey)
         for name in _HOOKED:
             setattr(huey, name, getattr(self, name))
 
@@ -143,46 +163,41 @@ class _Hooks:
                 if name in self._before:
                     setattr(self.huey, name, self._before[name])
 
-    def _own(self, name: str) -> Callable[..., Any]:
-        """Huey's method, looked up now: others patch its class."""
-        before = self._before.get(name)
-        return before if before is not None else getattr(type(self.huey), name).__get__(self.huey)
-
     def _config(self) -> Config | None:
         return lifecycle.settings.config if self._active else None
 
     # Towards the queue.
 
     def enqueue(self, task: Any) -> Any:
-        return self._push("enqueue", task)
+        return self._push(self._own.enqueue, task)
 
     def add_schedule(self, task: Any) -> Any:
-        return self._push("add_schedule", task)
+        return self._push(self._own.add_schedule, task, scheduled=True)
 
-    def _push(self, name: str, task: Any) -> Any:
-        config, push = self._config(), self._own(name)
-        if config is None or not isinstance(task, Task):  # a group or a chord comes back with its tasks
-            return push(task)
+    def _push(self, push: Callable[..., Any], task: Any, *, scheduled: bool = False) -> Any:
+        huey = self.huey
+        if self._config() is None or not isinstance(task, Task):  # a group or a chord comes back with its tasks
+            return push(huey, task)
         run = task.__dict__.get(_RUN)
         if run is not None and run.moving:
             return self._move(push, task, run)
         try:
             again = run is not None and run.retrying
-            new, attempt, ended = self._next(run, task, name) if again else self._fresh(task)
+            new, attempt, ended = self._next(run, task, scheduled=scheduled) if again else self._fresh(task)
         except interrupts():
             raise
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
             _report(error)
-            return push(task)
+            return push(huey, task)
         task.__dict__[_RUN] = new
         try:
-            if self.huey.immediate:  # then the push is the run
+            if huey.immediate:  # then the push is the run
                 self._end(run, ended)
                 lifecycle.enqueued(attempt)
-                return push(task)
-            result = push(task)
+                return push(huey, task)
+            result = push(huey, task)
         except BaseException:
-            if ended is not None and not self.huey.immediate:  # told it is not yet, and there is no other attempt
+            if ended is not None and not huey.immediate:  # told it is not yet, and there is no other attempt
                 run.attempt.ended = False
                 run.lock.release()
             raise
@@ -195,10 +210,10 @@ class _Hooks:
         lifecycle.enqueued(attempt)
         return result
 
-    def _move(self, push: Callable[[Any], Any], task: Task, run: _Run) -> Any:
+    def _move(self, push: Callable[..., Any], task: Task, run: _Run) -> Any:
         """From the queue to the schedule, or from there to the queue: no new job."""
         try:
-            return push(task)
+            return push(self.huey, task)
         except Exception as error:  # it was taken from where it was, and is lost
             self._broken(task, run, error)
             raise
@@ -211,7 +226,7 @@ class _Hooks:
         attempt = lifecycle.stamp(self.huey.name, item, scheduled_time=task.eta and self._epoch(task.eta))
         return _Run(item.get("clues_metadata"), moving=True), attempt, None
 
-    def _next(self, run: _Run, task: Task, name: str) -> tuple[_Run, Any, Any]:
+    def _next(self, run: _Run, task: Task, *, scheduled: bool) -> tuple[_Run, Any, Any]:
         run.retrying = False
         before = run.attempt
         if before is None or run.item is None:  # enqueued without clues
@@ -222,7 +237,7 @@ class _Hooks:
             ended = lifecycle.outcome(before, failure, reason=run.reason, reporter="adapter", retrying=True)
         metadata = {**(run.metadata or {}), "_event_hash": before.event_hash, "_attempt": before.number + 1}
         item = {**run.item, "clues_metadata": metadata}
-        due = self._epoch(task.eta) if name == "add_schedule" and task.eta else None
+        due = self._epoch(task.eta) if scheduled and task.eta else None
         attempt = lifecycle.stamp(self.huey.name, item, preprocess=False, scheduled_time=due)
         return _Run(item["clues_metadata"], moving=True), attempt, ended
 
@@ -233,19 +248,19 @@ class _Hooks:
         run = task.__dict__.get(_RUN)
         if run is not None and self._config() is not None:
             run.retrying = True
-        return self._own("_requeue_task")(task, *args, **kwargs)
+        return self._own._requeue_task(self.huey, task, *args, **kwargs)
 
     # On the wire.
 
     def serialize_task(self, task: Task) -> Any:
         run = task.__dict__.get(_RUN)
         if run is None or run.metadata is None or type(task.kwargs) is not dict or self._config() is None:
-            return self._own("serialize_task")(task)
+            return self._own.serialize_task(self.huey, task)
         kwargs = task.kwargs
         task.kwargs = carrier = OrderedDict(kwargs)
         carrier.clues_metadata = run.metadata  # type: ignore[attr-defined]
         try:
-            return self._own("serialize_task")(task)
+            return self._own.serialize_task(self.huey, task)
         finally:
             task.kwargs = kwargs
             if len(carrier) < len(kwargs):  # before 3.0.2 Huey takes the task itself out, which context=True has put in
@@ -254,7 +269,7 @@ class _Hooks:
     def deserialize_task(self, data: Any) -> Any:
         config, taking = self._config(), _taking.get()
         try:
-            task = self._own("deserialize_task")(data)
+            task = self._own.deserialize_task(self.huey, data)
         except Exception as error:
             if config is not None and taking:
                 self._unreadable(config, data, error)
@@ -285,15 +300,15 @@ class _Hooks:
             config.faults.report("clues", unreadable, "a message that can't be read has no events")
 
     def dequeue(self) -> Any:
-        return self._take("dequeue")
+        return self._take(self._own.dequeue)
 
     def read_schedule(self, *args: Any, **kwargs: Any) -> Any:
-        return self._take("read_schedule", *args, **kwargs)
+        return self._take(self._own.read_schedule, *args, **kwargs)
 
-    def _take(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def _take(self, take: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         token = _taking.set(True)
         try:
-            return self._own(name)(*args, **kwargs)
+            return take(self.huey, *args, **kwargs)
         finally:
             _taking.reset(token)
 
@@ -302,28 +317,28 @@ class _Hooks:
     def execute(self, task: Any, *args: Any, **kwargs: Any) -> Any:
         config = self._config()
         if config is None or not isinstance(task, Task):
-            return self._own("execute")(task, *args, **kwargs)
+            return self._own.execute(self.huey, task, *args, **kwargs)
         run = task.__dict__.get(_RUN)
         if run is None or run.item is not None:  # nobody has enqueued it, or it was executed before
             run = task.__dict__[_RUN] = _Run(None, moving=False)
         run.at = config.clock()
         token = _executing.set(run)
-        perform = task.execute
-        task.execute = lambda: self._perform(task, run, perform)
+        task.execute = functools.partial(self._perform, task, run, task.execute)
         broken = None
         try:
-            return self._own("execute")(task, *args, **kwargs)
+            return self._own.execute(self.huey, task, *args, **kwargs)
         except BaseException as error:
             broken = error
             raise
         finally:
-            task.__dict__.pop("execute", None)
+            task.__dict__.pop("execute", None)  # it was not run
             _executing.reset(token)
             if broken is not None or run.error is not None:
                 self._broken(task, run, broken)
                 run.error = None  # its frames hold this one
 
     def _perform(self, task: Task, run: _Run, perform: Callable[[], Any]) -> Any:
+        task.__dict__.pop("execute", None)  # in immediate mode the next attempt is executed within this one
         try:
             self._begin(task, run)
             return perform()
@@ -361,14 +376,13 @@ class _Hooks:
             run.attempt = lifecycle.dequeued(self.huey.name, run.item, hold=True, at=run.at)
 
     def _emit(self, name: str, task: Any, *args: Any, **kwargs: Any) -> Any:
-        config = self._config()
-        run = None if config is None else getattr(task, "__dict__", {}).get(_RUN)
-        if config is not None and run is not None:
+        if name in _HEARD and self._config() is not None:
             try:
-                self._hear(name, task, run)
+                if (run := task.__dict__.get(_RUN)) is not None:
+                    self._hear(name, task, run)
             except Exception as error:  # noqa: BLE001 - observing must not hurt the job
                 _report(error)
-        return self._own("_emit")(name, task, *args, **kwargs)
+        return self._own._emit(self.huey, name, task, *args, **kwargs)
 
     def _hear(self, name: str, task: Task, run: _Run) -> None:
         if name == "complete":
@@ -414,7 +428,7 @@ class _Hooks:
     # In the consumer's main process.
 
     def create_consumer(self, **options: Any) -> Any:
-        consumer = self._own("create_consumer")(**options)
+        consumer = self._own.create_consumer(self.huey, **options)
         config = self._config()
         if config is not None:
             try:
@@ -497,7 +511,10 @@ def _item(task: Task, metadata: Any = None) -> dict[str, Any]:
 
 
 def _described(name: str, job_id: Any, args: Any, kwargs: Any, metadata: Any) -> dict[str, Any]:
-    item = {"class": name, "args": [*args, {**kwargs}] if kwargs else [*args], "job_id": job_id}
+    told = [*args] if isinstance(args, tuple | list) else [args]  # Huey finds out when it runs
+    if kwargs:
+        told.append(dict(kwargs) if isinstance(kwargs, dict) else kwargs)
+    item = {"class": name, "args": told, "job_id": job_id}
     if metadata is not None:
         item["clues_metadata"] = metadata
     return item
