@@ -10,7 +10,7 @@ from typing import Any
 import django
 from django.db import close_old_connections, connections
 
-from clues.resque.worker_hooks import before_first_fork, before_job
+from clues.resque import before_first_fork, before_job
 
 django.setup()
 

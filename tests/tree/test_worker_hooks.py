@@ -26,6 +26,10 @@ def second():
 def forked(job):
     note("after_fork", job.worker_class)
 
+@resque.before_job
+def beginning(job):
+    note("before_job", job.worker_class)
+
 @resque.before_pause
 def pausing(worker):
     note("before_pause", worker.paused)
@@ -76,6 +80,7 @@ def test_their_order(tmp_path: Path, redis_url: str) -> None:
             "before_first_fork",
             "before_first_fork again",
             "after_fork Sleep",
+            "before_job Sleep",
             "begun a",
             "ended a",
             "queue_empty",
@@ -89,7 +94,7 @@ def test_their_order(tmp_path: Path, redis_url: str) -> None:
         assert pids["after_fork Sleep"] == pids["begun a"] != mould
 
 
-_CHILDS = {"after_fork", "begun", "ended", "queue_empty"}
+_CHILDS = {"after_fork", "before_job", "begun", "ended", "queue_empty"}
 
 
 def test_before_fork(tmp_path: Path, redis_url: str) -> None:
@@ -99,13 +104,13 @@ def test_before_fork(tmp_path: Path, redis_url: str) -> None:
         made.enqueue("Sleep", 0, "b")
         made.wait_for_note("ended b")
         assert [note for note in made.notes()[2:] if note != "queue_empty"] == [
-            *("before_fork Sleep", "after_fork Sleep", "begun a", "ended a"),
-            *("before_fork Sleep", "after_fork Sleep", "begun b", "ended b"),
+            *("before_fork Sleep", "after_fork Sleep", "before_job Sleep", "begun a", "ended a"),
+            *("before_fork Sleep", "after_fork Sleep", "before_job Sleep", "begun b", "ended b"),
         ]
         pids = [int(line.split()[0]) for line in made.raw_notes()[2:]]
-        assert pids[0] == pids[4]
-        assert len({pids[0], pids[1], pids[5]}) == 3
-        assert pids[1] == pids[2]
+        assert pids[0] == pids[5]
+        assert len({pids[0], pids[1], pids[6]}) == 3
+        assert pids[1] == pids[2] == pids[3]
         wait_for(lambda: made.stats() == (2, 0))
         wait_for(lambda: len(made.events("perform_finished")) == 2)
         assert made.end() == 0
@@ -155,3 +160,28 @@ def test_a_hook_that_keeps_the_tree_from_starting(tmp_path: Path, redis_url: str
     with tree(tmp_path / "app", redis_url, jobs=jobs) as made:
         assert made.program.wait(60) == 1
         assert "RuntimeError: no" in made.log()
+
+
+def test_before_each_job(tmp_path: Path, redis_url: str) -> None:
+    """Each job of a process that lives longer has it; a hook that raises is logged, and harms no job."""
+    jobs = (
+        JOBS
+        + """
+from clues import resque
+
+@resque.before_job
+def broken(job):
+    raise ValueError
+
+@resque.before_job
+def beginning(job):
+    note("before_job", job.args[1])
+"""
+    )
+    with tree(tmp_path / "app", redis_url, jobs=jobs, JOBS_PER_FORK="2") as made:
+        made.enqueue("Sleep", 0, "a")
+        made.enqueue("Sleep", 0, "b")
+        made.wait_for_note("ended b")
+        assert made.notes() == ["before_job a", "begun a", "ended a", "before_job b", "begun b", "ended b"]
+        wait_for(lambda: made.stats() == (2, 0))
+        assert made.end() == 0
