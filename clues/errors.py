@@ -18,11 +18,13 @@ class MissingExtraError(CluesError, ImportError):
 
     Attributes:
         extra: the name to install, as in ``pip install 'clues[<extra>]'``.
+        library: what that brings.
     """
 
     def __init__(self, part: str, extra: str, library: str) -> None:
         super().__init__(f"{part} needs {library}: pip install 'clues[{extra}]'")
         self.extra = extra
+        self.library = library
 
 
 class EncodeError(CluesError, ValueError):

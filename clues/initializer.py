@@ -229,5 +229,8 @@ def _adapter(name: object, label: str) -> Callable[..., object]:
     if name not in known:
         msg = f"{label}: there is no adapter of that name; there are {', '.join(known)}"
         raise ConfigError(msg)
-    install: Callable[..., object] = importlib.import_module(f"clues.adapters.{name}").install
+    try:
+        install: Callable[..., object] = importlib.import_module(f"clues.adapters.{name}").install
+    except MissingExtraError as error:
+        raise MissingExtraError(label, error.extra, error.library) from error
     return install

@@ -112,6 +112,7 @@ MISTAKES = [
     ('{"ITEM_PREPROCESSORS": ["shop.observability.missing"]}', 'CLUES["ITEM_PREPROCESSORS"][0]: '),
     ('{"ITEM_PREPROCESSORS": [len]}', "an item_preprocessor takes a queue and an item"),
     ('{"ADAPTERS": {"selery": True}}', 'CLUES["ADAPTERS"]["selery"]: there is no adapter of that name'),
+    ('{"ADAPTERS": {"huey": "x.y"}}', 'CLUES["ADAPTERS"]["huey"] needs '),
     ('{"REQUEST_FIELDS": ["cookies"]}', 'CLUES["REQUEST_FIELDS"] holds some of request_id, '),
     ('{"REQUEST_METADATA": 3}', 'CLUES["REQUEST_METADATA"] must be a callable'),
     ('["log:///x"]', "CLUES must be a dict of settings, not list"),

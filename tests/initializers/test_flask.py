@@ -165,7 +165,7 @@ MISTAKES = [
     ("CLUES=[3]", 'app.config["CLUES"] must be a dict'),
     ('CLUES_REQUEST_FIELDS=["x"]', 'app.config["CLUES_REQUEST_FIELDS"] holds some of'),
     ("CLUES_REQUEST_METADATA=3", 'app.config["CLUES_REQUEST_METADATA"] must be a callable'),
-    ('CLUES_ADAPTERS={"dramatiq": True}', "pip install 'clues[dramatiq]'"),
+    ('CLUES_ADAPTERS={"dramatiq": True}', 'app.config["CLUES_ADAPTERS"]["dramatiq"] needs '),
 ]
 
 
