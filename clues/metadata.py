@@ -15,7 +15,7 @@ from clues.event import TERMINAL, EventType
 # Keys that speak of one event, not of the job: those a foreign item still carries are dropped when it is read.
 EVENT_KEYS = frozenset({
     "_event_id", "_time_in_queue", "_time_to_perform", "_clock_skew", "_exception", "_message", "_backtrace", "_reason",
-    "_reporter", "_retrying", "_redelivered", "_truncated",
+    "_reporter", "_retrying", "_redelivered", "_traced_by", "_truncated",
 })  # fmt: skip
 # Keys that each event writes anew from what is known of the attempt.
 JOB_KEYS = frozenset({

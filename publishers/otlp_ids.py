@@ -24,6 +24,8 @@ TRACESTATE = "_tracestate"
 """The same for what vendors add to it."""
 PARENT_SPAN = "_parent_span_id"
 """The metadata's key for the span, 16 hex digits, in which the job was enqueued, where there was one."""
+TRACED_BY = "_traced_by"
+"""The metadata's key that says who else makes spans of what an event tells: ``opentelemetry``."""
 
 SAMPLED = 1
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
@@ -90,6 +92,8 @@ class JobSpans(NamedTuple):
         enqueue_parent: the parent of `enqueue`, a span id, or empty.
         process_parent: the parent of `process`, a span id, or empty.
         linked: whether `process` links to `creation`.
+        theirs: whether the job system's own instrumentation makes the spans; then what is told here belongs to
+            `creation`.
     """
 
     creation: SpanRef
@@ -98,6 +102,7 @@ class JobSpans(NamedTuple):
     enqueue_parent: str
     process_parent: str
     linked: bool
+    theirs: bool = False
 
     @property
     def creates(self) -> bool:
@@ -111,7 +116,7 @@ def spans_of(metadata: Mapping[str, Any], propagation: PropagationStyle) -> JobS
     if event_hash is None:
         return None
     context, state, parent = metadata.get(TRACEPARENT), metadata.get(TRACESTATE), metadata.get(PARENT_SPAN)
-    return _spans(
+    spans = _spans(
         event_hash,
         read_attempt(metadata),
         context if isinstance(context, str) else None,
@@ -119,6 +124,9 @@ def spans_of(metadata: Mapping[str, Any], propagation: PropagationStyle) -> JobS
         parent if isinstance(parent, str) else None,
         propagation,
     )
+    if TRACED_BY in metadata:
+        return spans._replace(enqueue=spans.creation, process=spans.creation, theirs=True)
+    return spans
 
 
 @functools.lru_cache(maxsize=1024)  # an attempt has up to four events, which often come together

@@ -34,7 +34,9 @@ _ERROR_TYPE = named("error.type")
 
 
 def has_span(event: Event, spans: JobSpans) -> bool:
-    """Whether a span follows from an event: enqueued and terminal ones, of traces that are sampled."""
+    """Whether a span follows from an event: enqueued and terminal ones, of traces that are sampled, once for each."""
+    if spans.theirs:
+        return False
     if event.event_type is EventType.ENQUEUED:
         return spans.enqueue.sampled
     return event.event_type in TERMINAL and spans.process.sampled

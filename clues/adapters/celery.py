@@ -328,13 +328,16 @@ def _prerun(sender: Any = None, task_id: Any = None, args: Any = None, kwargs: A
             delivery = request.delivery_info or _NOTHING
             queue, redelivered = _queue(delivery["exchange"], delivery["routing_key"]), delivery["redelivered"]
             _carry(item, _metadata_of(request), request.retries)
+            if (context := getattr(request, "traceparent", None)) is not None:
+                item["traceparent"] = context
         attempt = lifecycle.dequeued(queue, item, hold=True, redelivered=bool(redelivered))
         if attempt is not None:
             if not redelivered:
                 _began(attempt)
             if _is_instrumented():  # its span is the current one, and stays so
                 attempt.times["_traced_by"] = "opentelemetry"
-                item[METADATA] = {key: value for key, value in item[METADATA].items() if key != "_traceparent"}
+                known = {key: value for key, value in item.get(METADATA, {}).items() if key != "_traceparent"}
+                item = _item(sender.name, args, kwargs, task_id) | {METADATA: known}
         performing = lifecycle.performing(attempt, queue, item)
         performing.__enter__()
         request._clues = _Running(attempt, performing)

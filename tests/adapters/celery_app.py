@@ -16,6 +16,7 @@ from celery.exceptions import Ignore, Reject
 import clues
 from clues.adapters import celery as adapter
 from clues.publishers import CompositePublisher, LogPublisher, TCPPublisher
+from clues.publishers.otlp_propagator import TraceContext
 from tests.conformance.apps import common
 
 app = Celery("special", broker=common.REDIS_URL, backend=common.REDIS_URL)
@@ -27,6 +28,8 @@ app.conf.update(
 if port := os.environ.get("TCP"):
     network = TCPPublisher("127.0.0.1", int(port), spool=Path(common.EVENTS).with_name("spool"))
     clues.configure(CompositePublisher(LogPublisher(common.EVENTS), network))
+elif os.environ.get("SPANS"):
+    common.configure(propagator=TraceContext())
 else:
     common.configure(adopt_unstamped=bool(os.environ.get("ADOPT")))
 if not common.BARE:
@@ -113,6 +116,14 @@ class _DiesAfterwards(Task):
 @app.task(base=_DiesAfterwards)
 def die_afterwards() -> int:
     return 1
+
+
+@app.task(name="with_a_span")
+def with_a_span() -> None:
+    from opentelemetry import trace
+
+    with trace.get_tracer("job").start_as_current_span("inner"):
+        add.delay(1, 1)
 
 
 @app.task

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from clues.errors import ConfigError
+from clues.event import Event, EventType
 from clues.publishers.otlp_ids import SpanRef, parsed, root, spans_of, style
+from clues.publishers.otlp_spans import has_span
 
 HASH = "0695f49c5e70fc18da91961113e1769a"
 USERS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -103,3 +105,13 @@ def test_later_versions_of_traceparent_are_read_as_this_one() -> None:
 def test_an_unknown_style_is_refused() -> None:
     with pytest.raises(ConfigError, match="propagation_style must be link, child or none, not 'parent'"):
         style("parent")
+
+
+def test_the_spans_of_who_else_instruments_the_job_system_are_not_made_twice() -> None:
+    context = f"00-{'c' * 32}-{'d' * 16}-01"
+    metadata = {"_event_hash": "ab" * 16, "_attempt": 1, "_traceparent": context, "_traced_by": "opentelemetry"}
+    spans = spans_of(metadata, "link")
+    assert spans is not None
+    assert spans.enqueue.traceparent == spans.process.traceparent == context
+    for event_type in EventType:
+        assert not has_span(Event(event_type, "2026-11-20T20:59:58.000000Z", "q", metadata, "Job", []), spans)
