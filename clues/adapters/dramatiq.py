@@ -73,16 +73,15 @@ class _Work:
         again: how often it was enqueued again meanwhile: by Retries, once, but its own actor may do so too.
     """
 
-    __slots__ = ("again", "attempt", "error", "message_id", "over", "performing", "reason")
+    performing: Performing | None = None
+    error: BaseException | None = None
+    reason: str | None = None
+    over = False
+    again = 0
 
     def __init__(self, attempt: Attempt | None, message_id: str) -> None:
         self.attempt = attempt
         self.message_id = message_id
-        self.performing: Performing | None = None
-        self.error: BaseException | None = None
-        self.reason: str | None = None
-        self.over = False
-        self.again = 0
 
 
 class _Here(threading.local):
@@ -192,13 +191,14 @@ class CluesMiddleware(Middleware):
     @_hook
     def before_process_message(self, broker: Any, message: Any) -> None:  # noqa: ARG002 - the hook's signature
         """A worker thread begins with it; its actor runs next."""
-        mine = vars(message)
+        mine = message.__dict__
         if _WORK in mine or message.failed:
             return
-        queue, item = q_name(message.queue_name), _item(message, stamped=True)
+        told = mine.get("_message", message)
+        queue, item = q_name(told.queue_name), _item(told, stamped=True)
         attempt = lifecycle.dequeued(queue, item, hold=True, redelivered=mine.get("redelivered") is True)
-        work = mine[_WORK] = _here.work = _Work(attempt, message.message_id)
-        performing = lifecycle.performing(attempt, queue, item)
+        work = mine[_WORK] = _here.work = _Work(attempt, told.message_id)
+        performing = Performing(lifecycle, attempt, queue, item)
         performing.__enter__()
         work.performing = performing
 
@@ -288,24 +288,26 @@ def _installed(broker: Any) -> bool:
 
 def _item(message: Any, *, stamped: bool = False) -> Item:
     """A message as an item; with its metadata, if that is its own."""
-    args = [*message.args, message.kwargs] if message.kwargs else [*message.args]
-    item: Item = {"class": message.actor_name, "args": args, "job_id": message.message_id}
-    if stamped and (given := _own(message)) is not None:
+    job_id, args = message.message_id, [*message.args]
+    if message.kwargs:
+        args.append(message.kwargs)
+    item: Item = {"class": message.actor_name, "args": args, "job_id": job_id}
+    if stamped and (given := _own(message.options, job_id)) is not None:
         item[METADATA] = given
     return item
 
 
-def _own(message: Any) -> Mapping[str, Any] | None:
+def _own(options: Mapping[str, Any], message_id: str) -> Mapping[str, Any] | None:
     """The metadata that a message brings, unless there is none, or it was copied from another message."""
-    given = message.options.get(SLOT)
-    if not isinstance(given, Mapping):
+    given = options.get(SLOT)
+    if type(given) is not dict and not isinstance(given, Mapping):
         return None
-    return given if given.get("_job_id", message.message_id) == message.message_id else None
+    return given if given.get("_job_id", message_id) == message_id else None
 
 
 def _known(message: Any, work: _Work | None) -> tuple[dict[str, Any] | None, bool]:
     """What is known of a message that is about to be enqueued, and whether its job was enqueued before."""
-    given = dict(_own(message) or {})
+    given = dict(_own(message.options, message.message_id) or {})
     if vars(message).get(_PUSH) is not None:
         return given, True  # the connection was lost before it was taken, so the same attempt is enqueued
     if work is not None and work.message_id == message.message_id:
