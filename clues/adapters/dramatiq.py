@@ -16,7 +16,8 @@ What the events mean here:
   acknowledged or goes to the dead letters; ``_retrying`` when Retries has enqueued it again, which tells of both.
 
 A worker that dies tells nothing, and nobody else can: Dramatiq's master runs none of the application's code. The
-message is delivered again, as the same attempt. That it was delivered before, RabbitMQ says and Redis does not.
+message is delivered again, as the same attempt. That it was delivered before, RabbitMQ says; on Redis the workers look
+now and then what the silent ones among them hold.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from clues.plugs import Item
 try:
     import dramatiq
     import dramatiq.broker
-    from dramatiq.common import q_name
+    from dramatiq.common import current_millis, q_name
     from dramatiq.errors import ActorNotFound
     from dramatiq.middleware import Interrupt, Middleware, Shutdown, SkipMessage, TimeLimitExceeded
 except ImportError as error:
@@ -54,6 +55,9 @@ SLOT = METADATA
 _PUSH, _WORK = "_clues_push", "_clues_work"  # attributes of messages, which no copy and no encoding takes along
 _CALLERS = (str(Path(dramatiq.__file__).parent), str(Path(concurrent.futures.__file__).parent))
 _AGE_LIMIT = "dramatiq.middleware.age_limit"
+
+_MOST_SILENT = 1000  # clients that enqueue have a heartbeat too, and are silent soon
+_MOST_LEFT = 100_000
 
 P = ParamSpec("P")
 
@@ -97,7 +101,65 @@ class _Here(threading.local):
         self.waiting: set[str] = set()
 
 
+class _Silent:
+    """Looks what workers hold whose heartbeat is about to run out: Redis gives it to others then, and does not say so.
+
+    Attributes:
+        left: the Redis ids of their messages.
+    """
+
+    def __init__(self) -> None:
+        self.left: set[str] = set()
+        self._seen: set[tuple[bytes, float]] = set()
+
+    def watch(self, broker: Any) -> threading.Event:
+        """Look at once, before messages are taken, and then by a thread; gives what ends that."""
+        over = threading.Event()
+        self._look(broker)
+        pause = broker.heartbeat_timeout / 1000 / 4
+        threading.Thread(target=self._go_on, args=(broker, over, pause), name="clues silent", daemon=True).start()
+        return over
+
+    def has_left(self, message: Any) -> bool:
+        """Whether a message was one of theirs."""
+        known = message.options.get("redis_message_id") in self.left
+        if known:
+            self.left.discard(message.options["redis_message_id"])
+        return known
+
+    def _go_on(self, broker: Any, over: threading.Event, pause: float) -> None:
+        while not over.wait(pause):
+            self._look(broker)
+
+    def _look(self, broker: Any) -> None:
+        config = lifecycle.settings.config
+        if config is None:
+            return
+        try:
+            latest = current_millis() - broker.heartbeat_timeout / 2
+            beats = f"{broker.namespace}:__heartbeats__"
+            found = broker.client.zrevrangebyscore(beats, latest, 0, start=0, num=_MOST_SILENT, withscores=True)
+            new = [(worker, at) for worker, at in found if (worker, at) not in self._seen]
+            self._seen = {*map(tuple, found)}
+            if not new:
+                return
+            with broker.client.pipeline(transaction=False) as pipe:
+                for worker, _ in new:
+                    for queue in broker.get_declared_queues():
+                        pipe.smembers(f"{broker.namespace}:__acks__.{_text(worker)}.{queue}")
+                held = {_text(message_id) for ids in pipe.execute() for message_id in ids}
+            # Those that others were given stay; not for ever.
+            self.left = held | (self.left if len(self.left) < _MOST_LEFT else set())
+        except Exception as error:  # noqa: BLE001 - Redis' errors, and what other clients raise
+            config.faults.report("clues", error, "whether messages were delivered before is not known")
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()
+
+
 _here = _Here()
+_silent = _Silent()
 _brokers: WeakSet[Any] = WeakSet()
 
 
@@ -126,6 +188,9 @@ class CluesMiddleware(Middleware):
     to learn that it is done.
     """
 
+    def __init__(self) -> None:
+        self._watching: list[threading.Event] = []
+
     # Of the program's processes.
 
     def after_process_boot(self, broker: Any) -> None:
@@ -138,6 +203,14 @@ class CluesMiddleware(Middleware):
         _brokers.add(broker)
         # Another list, for this one is being run through.
         broker.middleware = [*(other for other in broker.middleware if other is not self), self]
+        redis = sys.modules.get("dramatiq.brokers.redis")
+        if redis is not None and isinstance(broker, redis.RedisBroker):
+            self._watching.append(_silent.watch(broker))
+
+    def after_worker_shutdown(self, broker: Any, worker: Any) -> None:  # noqa: ARG002 - the hook's signature
+        """Look no more who is silent."""
+        while self._watching:
+            self._watching.pop().set()
 
     def after_declare_queue(self, broker: Any, queue_name: str) -> None:  # noqa: ARG002 - the hook's signature
         """Remember the broker, for `hooked`; all those that know a queue come here."""
@@ -196,7 +269,8 @@ class CluesMiddleware(Middleware):
             return
         told = mine.get("_message", message)
         queue, item = q_name(told.queue_name), _item(told, stamped=True)
-        attempt = lifecycle.dequeued(queue, item, hold=True, redelivered=mine.get("redelivered") is True)
+        redelivered = mine.get("redelivered") is True or (bool(_silent.left) and _silent.has_left(told))
+        attempt = lifecycle.dequeued(queue, item, hold=True, redelivered=redelivered)
         work = mine[_WORK] = _here.work = _Work(attempt, told.message_id)
         performing = Performing(lifecycle, attempt, queue, item)
         performing.__enter__()
@@ -325,7 +399,7 @@ def _known(message: Any, work: _Work | None) -> tuple[dict[str, Any] | None, boo
 def _taken(message: Any) -> _Work:
     """A message that a worker has, and will not run."""
     queue = q_name(message.queue_name)
-    redelivered = vars(message).get("redelivered") is True
+    redelivered = vars(message).get("redelivered") is True or _silent.has_left(message)
     attempt = lifecycle.dequeued(queue, _item(message, stamped=True), redelivered=redelivered)
     return _Work(attempt, message.message_id)
 

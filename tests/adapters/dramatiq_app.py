@@ -22,7 +22,11 @@ from clues.adapters.dramatiq import CluesMiddleware
 from clues.publishers import CompositePublisher, LogPublisher, TCPPublisher
 from tests.conformance.apps import common
 
-broker = RedisBroker(url=common.REDIS_URL)
+broker = RedisBroker(
+    url=common.REDIS_URL,
+    heartbeat_timeout=int(os.environ.get("REDIS_HEARTBEAT", "60000")),
+    maintenance_chance=1_000_000,  # at every command
+)
 dramatiq.set_broker(broker)
 common.configure()
 if port := os.environ.get("DELIVER_TO"):

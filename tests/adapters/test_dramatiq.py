@@ -237,6 +237,23 @@ def test_what_a_dying_process_takes_along(site: Site) -> None:
     assert told(site.events(begun[other]))[:5] == [*BADLY[:3], "1 failed shutdown retrying", "2 enqueued"]
 
 
+def test_a_living_worker_knows_what_a_dead_one_held(site: Site) -> None:
+    """It looks now and then; Redis gives it the message, and does not say that it was another's."""
+    site.work(REDIS_HEARTBEAT="2000", dramatiq_queue_prefetch="1")
+    place = site.place("hang")
+    event_hash = site.enqueue("until_shutdown", str(place))
+    site.pid_in(place)
+    ready = "Worker process is ready"
+    so_far = site.output.read_text().count(ready)
+    other = site.program(command(site), REDIS_HEARTBEAT="2000")
+    try:
+        wait_for(lambda: site.output.read_text().count(ready) == so_far + 2, "another worker")
+        site.kill()
+        assert told(site.ended(event_hash)) == [*WELL[:3], "1 dequeued redelivered", *WELL[2:]]
+    finally:
+        other.stop()
+
+
 # With the StubBroker.
 
 
