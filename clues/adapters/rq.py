@@ -21,7 +21,6 @@ What can't be known: the end of jobs that Redis has forgotten, for their ``ttl``
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import mmap
 import os
@@ -34,12 +33,17 @@ from importlib import import_module
 from io import BytesIO
 from typing import Any, ParamSpec, TypeVar
 
-from clues.attempt import METADATA, Attempt
+from clues.attempt import METADATA, Attempt, process_id
 from clues.companion import Beside, start_companion
 from clues.errors import MissingExtraError, interrupts, let_through
 from clues.event import Event, json_encoder
 from clues.lifecycle import Lifecycle
 from clues.metadata import Failure, failure_of, read_attempt, users_own
+
+try:
+    from orjson import loads as _loads
+except ImportError:
+    from json import loads as _loads
 
 try:
     import rq.exceptions
@@ -76,6 +80,7 @@ _WAITING, _JOB, _BOARD = "_clues_waiting", "_clues_job", "_clues_board"  # on a 
 _TOLD = ("scheduled", "rate_limited")  # `enqueued` was told, and not yet
 _NOT_TOLD = ("deferred", "ready_to_enqueue")
 _ENDED = ("finished", "failed", "stopped", "canceled")
+_IRREGULAR = (*_ENDED, "started", "scheduled")  # of a job that was just taken
 _HARMLESS = frozenset({
     "_codecs", "builtins", "collections", "copyreg", "datetime", "decimal", "fractions", "uuid", "zoneinfo",
 })  # fmt: skip
@@ -217,25 +222,21 @@ class _Run:
         event: its end, until that is told.
     """
 
-    __slots__ = (
-        "at", "attempt", "board", "error", "event", "extra", "failure", "finished", "item", "number", "reason", "rough",
-        "told", "worker",
-    )  # fmt: skip
+    told = rough = finished = False
+    item: dict[str, Any] | None = None
+    attempt: Attempt | None = None
+    number = 0
+    error: BaseException | None = None
+    failure: Failure | None = None
+    reason: str | None = None
+    event: Event | None = None
 
     def __init__(self, job: Job, *, at: float | None = None, board: _Board | None = None) -> None:
         self.at = at
-        self.told = False
-        self.extra = job._status in _ENDED or job._status in ("started", "scheduled")
-        self.worker = os.getpid()
+        self.worker = process_id()
         self.board = board
-        self.item: dict[str, Any] | None = None
-        self.attempt: Attempt | None = None
-        self.number = 0
-        self.rough = self.finished = False
-        self.error: BaseException | None = None
-        self.failure: Failure | None = None
-        self.reason: str | None = None
-        self.event: Event | None = None
+        status = job._status
+        self.extra = status != "queued" and status in _IRREGULAR
 
     def next(self, known: dict[str, Any]) -> dict[str, Any]:
         """The metadata of what follows it: a repetition, else another attempt."""
@@ -338,7 +339,7 @@ def _metadata(job: Job) -> dict[str, Any] | None:
     slot = job.__dict__.get(_SLOT)
     if type(slot) is bytes:
         try:
-            slot = json.loads(slot)
+            slot = _loads(slot)
         except ValueError:  # somebody else's
             slot = None
         job.__dict__[_SLOT] = slot = slot if type(slot) is dict else None
@@ -543,7 +544,8 @@ def _execute_pipeline(pipeline: Any, execute: Callable[..., T], waiting: Any, *a
     done = execute(*args, **kwargs)
     for run in waiting[0].values():
         run.publish()
-    lifecycle.enqueued(*waiting[1].values())
+    if waiting[1]:
+        lifecycle.enqueued(*waiting[1].values())
     return done
 
 
@@ -610,7 +612,7 @@ def _perform_job(original: Original, worker: BaseWorker, job: Job, *args: Any, *
 
 def _execute(job: Job, run: _Run, execute: Callable[[], T]) -> T:
     """The job's own code."""
-    if type(job)._execute is _plain_execute:
+    if type(job)._execute is _plain_execute and not _is_imported(job):
         try:
             job.func  # noqa: B018 - it is imported, which is the first that RQ does
         except Exception as error:
@@ -630,6 +632,11 @@ def _execute(job: Job, run: _Run, execute: Callable[[], T]) -> T:
 
 
 _plain_execute = Job._execute
+
+
+def _is_imported(job: Job) -> bool:
+    module, _, name = (job.func_name or "").rpartition(".")
+    return name in getattr(sys.modules.get(module), "__dict__", ())
 
 
 @_ours
@@ -675,7 +682,7 @@ def _decide(run: _Run, job: Job, text: str = "", *, retrying: bool = False) -> N
     attempt = run.attempt
     if attempt is None:
         return
-    if os.getpid() != run.worker != os.getppid() and _has_ended(job, run):
+    if process_id() != run.worker != os.getppid() and _has_ended(job, run):
         attempt.ended = True  # its worker has died, and was found
     if attempt.held is not None:
         held, attempt.held = attempt.held, None
@@ -707,10 +714,12 @@ def _handle_job_success(original: Original, worker: BaseWorker, job: Job, *args:
     run.finished = True
     _decide(run, job)
     try:
-        return original(worker, job, *args, **kwargs)
+        done = original(worker, job, *args, **kwargs)
     except BaseException:
         run.take_back()
         raise
+    run.publish()
+    return done
 
 
 def _handle_job_retry(
@@ -766,10 +775,10 @@ def _reason(worker: BaseWorker, error: BaseException | None) -> str | None:
 def _cleanup_execution(
     original: Original, worker: BaseWorker, job: Job, pipeline: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """All ways to a job's end lead by here, with the pipeline that brings it to Redis."""
+    """Failures come by here, with the pipeline that brings them to Redis; RQ says nothing if it can't."""
     done = original(worker, job, pipeline, *args, **kwargs)
     run = job.__dict__.get(_RUN)
-    if run is not None:
+    if run is not None and not run.finished:
         if run.failure is not None and run.event is None:
             _decide(run, job)
         if run.event is not None:
