@@ -35,15 +35,17 @@ from typing import Any, ParamSpec, TypeVar
 
 from clues.attempt import METADATA, Attempt, process_id
 from clues.companion import Beside, start_companion
+from clues.config import configure_from_environment
 from clues.errors import MissingExtraError, interrupts, let_through
 from clues.event import Event, json_encoder
 from clues.lifecycle import Lifecycle
 from clues.metadata import Failure, failure_of, read_attempt, users_own
 
-try:
-    from orjson import loads as _loads
+_decode: Callable[[bytes], Any]
+try:  # the quicker one; it is at work for each job
+    from orjson import loads as _decode  # type: ignore[assignment, unused-ignore]
 except ImportError:
-    from json import loads as _loads
+    from json import loads as _decode
 
 try:
     import rq.exceptions
@@ -92,8 +94,13 @@ _beside: Beside | None = None
 
 
 def install() -> None:
-    """Have RQ's own classes tell, in this process and those it forks; to be called where clues is configured."""
+    """Have RQ's own classes tell, in this process and those it forks; a second time does nothing.
+
+    Raises:
+        ConfigError: clues is to be configured by the environment alone, and that is mistaken.
+    """
     global _application  # noqa: PLW0603 - of the process, as RQ's classes are
+    configure_from_environment()
     caller = sys._getframe(1).f_globals.get("__name__")
     if caller not in {__name__, "__main__"}:
         _application = caller
@@ -339,7 +346,7 @@ def _metadata(job: Job) -> dict[str, Any] | None:
     slot = job.__dict__.get(_SLOT)
     if type(slot) is bytes:
         try:
-            slot = _loads(slot)
+            slot = _decode(slot)
         except ValueError:  # somebody else's
             slot = None
         job.__dict__[_SLOT] = slot = slot if type(slot) is dict else None
@@ -741,7 +748,17 @@ def _handle_job_retry(
 
 def _handle_job_failure(original: Original, worker: BaseWorker, job: Job, *args: Any, **kwargs: Any) -> Any:
     _fail(worker, job, str(kwargs.get("exc_string", "")))
-    return original(worker, job, *args, **kwargs)
+    done = original(worker, job, *args, **kwargs)
+    _make_sure(job)
+    return done
+
+
+@_ours
+def _make_sure(job: Job) -> None:
+    """RQ does not say whether Redis has a failure; where it has no answer, maintenance will find the job."""
+    run: _Run | None = job.__dict__.get(_RUN)
+    if run is not None and run.event is not None and _has_ended(job, run):
+        run.publish()
 
 
 @_ours
