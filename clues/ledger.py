@@ -20,7 +20,7 @@ import itertools
 import mmap
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -76,23 +76,22 @@ class Ledger:
 
     def begin(self, attempt: Attempt | None) -> None:
         """An attempt's code is about to run, and its perform_started is published."""
-        if attempt is None or attempt.begun is None or self._broken:
-            return
-        try:
-            slot = self._free.pop()
-        except IndexError:
-            try:
-                slot = self._another()
-            except (OSError, ConfigError) as error:
-                self._give_up(error)
-                return
-        self._held[id(attempt)] = slot
-        self._write(slot, _BEGUN, attempt.begun)
+        if attempt is not None and attempt.begun is not None and (slot := self._slot_for(attempt)) is not None:
+            self._write(slot, _BEGUN, attempt.begun)
 
     def decide(self, attempt: Attempt | None, event: Event | None) -> None:
-        """What is about to be committed, and told then by `end`; to be used with `inherited`, not with `settle`."""
+        """What is about to be committed, and told then by `end`; to be used with `inherited`, not with `settle`.
+
+        Args:
+            attempt: one that has begun here, or never will.
+            event: that ends it.
+        """
+        if attempt is None or event is None:
+            return
         slot = self._held.get(id(attempt))
-        if slot is not None and event is not None:
+        if slot is None:
+            slot = self._slot_for(attempt)
+        if slot is not None:
             self._decided.add(slot)
             self._write(slot, _ENDED, event)
 
@@ -148,7 +147,7 @@ class Ledger:
             config.faults.report("clues", error, "stories of dead workers are left for the next one")
         return told
 
-    def inherited(self, pid: int | None = None) -> Iterator[tuple[bool, bytes]]:
+    def inherited(self, pid: int | None = None) -> Generator[tuple[bool, bytes], None, None]:
         """What stands in the ledgers of dead processes, each locked until all of it was taken, and then removed.
 
         Args:
@@ -194,6 +193,20 @@ class Ledger:
         return Event(
             EventType.FAILED, at, begun.queue, told, begun.worker_class, begun.args, marshaller=config.marshaller
         )
+
+    def _slot_for(self, attempt: Attempt) -> int | None:
+        if self._broken:
+            return None
+        try:
+            slot = self._free.pop()
+        except IndexError:
+            try:
+                slot = self._another()
+            except (OSError, ConfigError) as error:
+                self._give_up(error)
+                return None
+        self._held[id(attempt)] = slot
+        return slot
 
     def _another(self) -> int:
         """A slot that was never used, with the disk's space for what it mostly holds: memory that has none kills."""

@@ -13,7 +13,7 @@ import pytest
 
 from clues.attempt import Attempt
 from clues.config import Config, Settings
-from clues.event import EventType
+from clues.event import Event, EventType
 from clues.ledger import SLOT, Ledger
 from clues.lifecycle import Lifecycle
 from clues.metadata import failure_of
@@ -236,3 +236,42 @@ def test_ends_of_what_began_elsewhere_are_published(tmp_path: Path) -> None:
     here.ledger.forget()
     here.ledger.end(attempt, here.lifecycle.outcome(attempt))
     assert here.recorder.of(EventType.PERFORM_FINISHED)
+
+
+def test_an_end_that_is_decided_is_told_by_who_knows_that_it_was_committed(tmp_path: Path) -> None:
+    first = Worker(tmp_path)
+
+    def decide_two_of_three() -> None:
+        attempts = [first.begin(number) for number in (1, 2, 3)]
+        for attempt in attempts[:2]:
+            first.ledger.decide(attempt, first.lifecycle.outcome(attempt))
+        first.ledger.end(attempts[1], None)  # it was not committed after all
+
+    killed(decide_two_of_three, tmp_path)
+    found = [(ended, Event.from_line(line)) for ended, line in Worker(tmp_path).ledger.inherited()]
+    assert [(ended, event.event_type, event.args) for ended, event in found] == [
+        (True, EventType.PERFORM_FINISHED, [1]),
+        (False, EventType.PERFORM_STARTED, [3]),
+    ]
+    assert list(tmp_path.glob("*.ledger")) == []
+
+
+def test_what_is_decided_is_published_once_it_is_told_to_be(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    attempt = worker.begin()
+    event = worker.lifecycle.outcome(attempt)
+    worker.ledger.decide(attempt, event)
+    assert worker.recorder.events[-1].event_type is EventType.PERFORM_STARTED
+    worker.ledger.end(attempt, event)
+    assert worker.recorder.events[-1] is event
+    assert [line for _, line in Worker(tmp_path).ledger.inherited()] == []
+
+
+def test_a_ledger_whose_stories_were_not_all_taken_stays(tmp_path: Path) -> None:
+    first = Worker(tmp_path)
+    killed(lambda: [first.begin(number) for number in (1, 2)], tmp_path)
+    stories = Worker(tmp_path).ledger.inherited()
+    next(stories)
+    assert list(Worker(tmp_path).ledger.inherited()) == []  # somebody has it
+    stories.close()
+    assert len(list(Worker(tmp_path).ledger.inherited())) == 2

@@ -35,7 +35,7 @@ import pickle
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
@@ -70,6 +70,8 @@ _PATIENCE = 2.0  # seconds that a question to Redis of our own may hold up a job
 _CALLERS = (os.path.dirname(arq.__file__) + os.sep, __file__)  # noqa: PTH120 - as code objects have it
 _UNKNOWN = "<unknown>"  # arq's own word
 _LOST = Failure("clues.errors.DirtyExit", "its worker died while it ran, or left it without a word")
+
+_NONE: Mapping[str, Any] = {}
 
 _bare = SimpleNamespace()
 _pushing: ContextVar[_Push | None] = ContextVar("clues_arq_pushing", default=None)
@@ -210,7 +212,7 @@ def _with_metadata(push: _Push, serialize: Callable[[dict[str, Any]], bytes]) ->
 def _pipeline(self: Any, *args: Any, **options: Any) -> Any:
     pipe = _bare.pipeline(self, *args, **options)
     if (add := _beside.get()) is not None:
-        _beside.set(None)
+        _beside.set(None)  # it is for this one
         _guarded(add, pipe)
     return pipe
 
@@ -242,33 +244,41 @@ class _Run:
     asked = False  # to be cancelled
     attempt: Attempt | None = None
     beside = False  # whether there is a record
-    body: bytes | None = None  # as it was in Redis, where it can't be read
+    body: bytes | None = None  # as it was in Redis
     ending = False  # arq is told
     error: BaseException | None = None
     final: tuple[int, BaseException] | None = None  # the try, and what arq makes of it
     item: dict[str, Any] | None = None
-    lost: Sequence[int] = ()  # attempts of which that was told
+    lost: Mapping[str, str] = _NONE  # attempts of which that was told, and by whom
     over = False  # the job's code
     performing: Performing | None = None
 
     def __init__(self, worker: Any, job_id: str, score: int, at: float) -> None:
         self.worker = worker
         self.job_id = job_id
-        self.queue = worker.queue_name
-        self.redis = worker.pool
+        self.queue: str = worker.queue_name
         self.score = score
         self.at: float | None = at
         self.task = asyncio.current_task()
-        self.ledger = _ledger_of(worker)
+        self.ledger: Ledger = worker.__dict__.get("_clues_ledger") or _ledger_of(worker)
+
+    @property
+    def redis(self) -> Any:
+        return self.worker.pool
 
     # Taking.
 
     def read(self, found: Mapping[str, Any], function: str, args: Any, kwargs: Any) -> None:
         """The job was deserialised."""
         metadata = found.get(METADATA)
-        self.item = {"class": function, "args": [*args, kwargs] if kwargs else list(args), "job_id": self.job_id}
-        self.item[METADATA] = metadata if isinstance(metadata, dict) else {}
-        self.beside = _EXPIRES in found
+        self.item = {
+            "class": function,
+            "args": [*args, kwargs] if kwargs else list(args),
+            "job_id": self.job_id,
+            METADATA: metadata if isinstance(metadata, dict) else {},
+        }
+        if _EXPIRES in found:
+            self.beside = True
         functions = self.worker.functions
         known = functions.get(function)
         if known is not None and not hasattr(known.coroutine, "clues_observes"):
@@ -277,7 +287,7 @@ class _Run:
 
     def start(self) -> None:
         """The job's coroutine begins."""
-        item = self._known
+        item = self.item or self._known
         self.attempt = lifecycle.dequeued(self.queue, item, hold=True, at=self.at)
         self.performing = lifecycle.performing(self.attempt, self.queue, item)
         self.performing.__enter__()
@@ -286,11 +296,12 @@ class _Run:
     def stop(self, error: BaseException | None) -> None:
         """It is over."""
         self.over = True
-        self.error = error
-        if isinstance(error, asyncio.CancelledError):
-            task = asyncio.current_task()
-            self.asked = task is not None and task.cancelling() > 0
-            self.aborted = self.job_id in self.worker.aborting_tasks
+        if error is not None:
+            self.error = error
+            if isinstance(error, asyncio.CancelledError):
+                task = asyncio.current_task()
+                self.asked = task is not None and task.cancelling() > 0
+                self.aborted = self.job_id in self.worker.aborting_tasks
         if self.performing is not None:
             self.performing.__exit__(None, None, None)
 
@@ -311,10 +322,10 @@ class _Run:
                 raw = await self.redis.get(_RECORD + self.job_id)
                 if (record := _read(raw, item)) is not None:
                     item[METADATA] = record[METADATA]
-                    self.lost = record.get("lost", [])
+                    self.lost = _lost(record)
                 if read_attempt(item[METADATA]) < number:
                     self.at = None  # the attempt is put into its queue here and now
-                    item[METADATA], self.lost = await _tell_lost(self.redis, self.queue, item, number, raw)
+                    item[METADATA], self.lost = await _tell_lost(self.worker, self.queue, item, number, raw)
         finally:
             if read_attempt(item[METADATA]) < number:
                 item[METADATA] = {**item[METADATA], "_attempt": number}
@@ -328,7 +339,10 @@ class _Run:
             if self.performing is None:  # it never began
                 await self.catch_up(await self._number())
                 self.attempt = lifecycle.dequeued(self.queue, self._known, at=self.at)
-            event = self._outcome(finish=finish)
+            if finish and self.error is None and self.final is None:
+                event = lifecycle.outcome(self.attempt)
+            else:
+                event = self._failure(finish=finish)
             if not finish and self.attempt is not None:
                 due = (self.score + delay) / 1000 if delay else None
                 following, record = _next(self.queue, self._known, self.attempt, due, lost=self.lost)
@@ -347,12 +361,10 @@ class _Run:
         self.ledger.end(self.attempt, event)
         lifecycle.enqueued(following)
 
-    def _outcome(self, *, finish: bool) -> Event | None:
+    def _failure(self, *, finish: bool) -> Event | None:
         error = self.error
-        if finish and error is None:
-            error = self.final[1] if self.final is not None else None  # what the result's repr raised
-            if error is None:
-                return lifecycle.outcome(self.attempt)
+        if error is None and self.final is not None:  # it returned what has no repr, or never began
+            error = self.final[1]
         reason = None if isinstance(error, (Retry, RetryJob)) else self._reason(error, finish=finish)
         failure = failure_of(error if error is not None else asyncio.CancelledError(), callers=_CALLERS)
         if reason == "timeout":
@@ -375,19 +387,22 @@ class _Run:
 
     async def refuse(self, commit: Awaitable[None]) -> None:
         """Around `Worker.finish_failed_job`: arq ends a job without running it."""
+        event = None
         try:
-            reason, error = await self._refused()
-        except Exception as raised:  # noqa: BLE001 - observing must not hurt the job
-            _report(raised)
-            reason, error = None, None
-        await commit
-        if error is not None:
-            failure = failure_of(error, callers=_CALLERS)
-            lifecycle.failed(self.attempt, failure, reason=reason, reporter="adapter")
+            event = await self._refusal()
+            self.ledger.decide(self.attempt, event)
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(error)
+        try:
+            await commit
+        except BaseException:
+            self.ledger.end(self.attempt, None)
+            raise
+        self.ledger.end(self.attempt, event)
 
-    async def _refused(self) -> tuple[str | None, BaseException | None]:
+    async def _refusal(self) -> Event | None:
         if self.final is None:
-            return None, None
+            return None
         number, error = self.final
         read = self.item is not None
         if not read:
@@ -397,12 +412,15 @@ class _Run:
         if self.beside and not self.lost:
             _beside.set(lambda pipe: pipe.delete(_RECORD + self.job_id))
         if isinstance(error, asyncio.CancelledError):
-            return "revoked", error
-        if isinstance(error, SerializationError):
-            return "rejected", error
-        if not read:
-            return "expired", error
-        return ("retries_exhausted" if self._known["class"] in self.worker.functions else "unknown"), error
+            reason = "revoked"
+        elif isinstance(error, SerializationError):
+            reason = "rejected"
+        elif not read:
+            reason = "expired"
+        else:
+            reason = "retries_exhausted" if self._known["class"] in self.worker.functions else "unknown"
+        failure = failure_of(error, callers=_CALLERS)
+        return lifecycle.outcome(self.attempt, failure, reason=reason, reporter="adapter")
 
     async def _find(self) -> None:
         """What is known of a job that can't be read, or is gone."""
@@ -434,13 +452,18 @@ class _Run:
         reason = f"exit:{_status(error)}" if isinstance(error, SystemExit) else None
         if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
             reason = "shutdown"
-        async with asyncio.timeout(_PATIENCE):
-            left = await self.redis.pttl(in_progress_key_prefix + self.job_id)
-            due = time.time() + max(left, 0) / 1000
-            following, record = _next(self.queue, self._known, self.attempt, due, lost=self.lost)
-            await self.redis.psetex(_RECORD + self.job_id, _DAY, record)
         failure = failure_of(error, callers=_CALLERS)
         event = lifecycle.outcome(self.attempt, failure, reason=reason, reporter="adapter", retrying=True)
+        self.ledger.decide(self.attempt, event)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                left = await self.redis.pttl(in_progress_key_prefix + self.job_id)
+                due = time.time() + max(left, 0) / 1000
+                following, record = _next(self.queue, self._known, self.attempt, due, lost=self.lost)
+                await self.redis.psetex(_RECORD + self.job_id, _DAY, record)
+        except BaseException:
+            self.ledger.end(self.attempt, None)  # whoever takes it next tells
+            raise
         self.ledger.end(self.attempt, event)
         lifecycle.enqueued(following)
 
@@ -472,35 +495,42 @@ def _deserialize_job_raw(r: bytes, *, deserializer: Any = None) -> Any:
     run = _running.get()
     if run is None:
         return _bare.deserialize_job_raw(r, deserializer=deserializer)
-    found: Any = None
+    found: list[Any] = []
 
     def keep(body: bytes) -> Any:
-        nonlocal found
-        found = (pickle.loads if deserializer is None else deserializer)(body)
-        return found
+        found.append((pickle.loads if deserializer is None else deserializer)(body))
+        return found[0]
 
     run.body = r
     job = _bare.deserialize_job_raw(r, deserializer=keep)
-    run.body = None
-    _guarded(run.read, found, *job[:3])
+    try:
+        run.read(found[0], job[0], job[1], job[2])
+    except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+        _report(error)
     return job
 
 
 def _observed(coroutine: Callable[..., Awaitable[Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(coroutine)
-    async def observed(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
+    async def observed(ctx: dict[Any, Any], /, *args: Any, **kwargs: Any) -> Any:
         run = _running.get()
         if run is None or run.over or run.performing is not None:
             return await coroutine(ctx, *args, **kwargs)
         if (number := ctx.get("job_try")) != 1:
             await _awaited(run.catch_up(number))
-        _guarded(run.start)
+        try:
+            run.start()
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(error)
         try:
             result = await coroutine(ctx, *args, **kwargs)
         except BaseException as error:
             _guarded(run.stop, error)
             raise
-        _guarded(run.stop, None)
+        try:
+            run.stop(None)
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(error)
         return result
 
     observed.clues_observes = True  # type: ignore[attr-defined]
@@ -557,26 +587,28 @@ async def _look_for_lost(worker: Any) -> None:
     worker._clues_look = now + _LOOK
     for ended, line in _ledger_of(worker).inherited():
         async with asyncio.timeout(_PATIENCE):
-            await _settle(worker.pool, line, ended=ended)
+            await _settle(worker, line, ended=ended)
 
 
-async def _settle(redis: Any, line: bytes, *, ended: bool) -> None:
+async def _settle(worker: Any, line: bytes, *, ended: bool) -> None:
     try:
         event = Event.from_line(line)
         known = event.metadata
         job_id, event_hash, number = known["_job_id"], known["_event_hash"], known["_attempt"]
     except (ValueError, KeyError):  # its worker died while it wrote
         return
-    async with redis.pipeline(transaction=True) as pipe:
+    async with worker.pool.pipeline(transaction=True) as pipe:
         pipe.get(_RECORD + job_id).zscore(event.queue, job_id).pttl(in_progress_key_prefix + job_id)
         pipe.get(job_key_prefix + job_id)
         raw, waiting, left, body = await pipe.execute()
     record = _read(raw, {METADATA: {"_event_hash": event_hash}})
-    if record is not None and number in record.get("lost", ()):
-        return
-    if record is not None and read_attempt(record[METADATA]) > number:
-        if ended:
-            lifecycle.retell(line)  # with the next attempt, it was committed
+    if record is not None and read_attempt(record[METADATA]) > number:  # its end was committed, with the next attempt
+        teller = _lost(record).get(str(number))  # none: it was its worker's own commit
+        if ended and teller == (_teller(known) if known.get("_reason") == "lost" else None):
+            lifecycle.retell(line)
+            if read_attempt(record[METADATA]) == number + 1:
+                following = lifecycle.attempt_of(event.queue or "", {**record, "job_id": job_id})
+                lifecycle.enqueued(following)
         return
     own = body is None or event_hash.encode() in body or event_hash == hash_of("arq", job_id)
     if ended and (waiting is None or not own):
@@ -593,16 +625,16 @@ async def _settle(redis: Any, line: bytes, *, ended: bool) -> None:
         lifecycle.failed(attempt, _LOST, reason="lost", reporter="adapter")
     else:
         due = time.time() + left / 1000 if left > 0 else None
-        await _tell_lost(redis, queue, item, number + 1, raw, due)
+        await _tell_lost(worker, queue, item, number + 1, raw, due)
 
 
 async def _tell_lost(  # noqa: PLR0917 - what it takes
-    redis: Any, queue: str, item: dict[str, Any], number: int, raw: bytes | None, due: float | None = None
-) -> tuple[dict[str, Any], Sequence[int]]:
+    worker: Any, queue: str, item: dict[str, Any], number: int, raw: bytes | None, due: float | None = None
+) -> tuple[dict[str, Any], Mapping[str, str]]:
     """Tell that an attempt was lost, unless somebody else does; gives the next one's metadata, and which were lost.
 
     Args:
-        redis: the worker's.
+        worker: who does.
         queue: the job's.
         item: with the metadata of the attempt that was lost.
         number: of the attempt that follows.
@@ -611,10 +643,14 @@ async def _tell_lost(  # noqa: PLR0917 - what it takes
     """
     attempt = lifecycle.attempt_of(queue, item)
     if attempt is None:
-        return {"_attempt": number}, ()
-    lost = [*(_read(raw, item) or {}).get("lost", ()), attempt.number]
+        return {"_attempt": number}, _NONE
+    event = lifecycle.outcome(attempt, _LOST, reason="lost", reporter="adapter", retrying=True)
+    lost = dict(_lost(_read(raw, item) or _NONE))
+    if event is not None:
+        lost[str(attempt.number)] = _teller(event.metadata)
     following, told = _next(queue, item, attempt, due, number=number, lost=lost)
-    key = _RECORD + item["job_id"]
+    redis, ledger, key = worker.pool, _ledger_of(worker), _RECORD + item["job_id"]
+    ledger.decide(attempt, event)
     try:
         async with redis.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
@@ -625,11 +661,14 @@ async def _tell_lost(  # noqa: PLR0917 - what it takes
                 now = told
     except WatchError:
         now = await redis.get(key)
+    except BaseException:
+        ledger.end(attempt, None)
+        raise
+    ledger.end(attempt, event if now is told else None)
     if now is told:
-        lifecycle.failed(attempt, _LOST, reason="lost", reporter="adapter", retrying=True)
         lifecycle.enqueued(following)
     record = _read(now, item)
-    return (item[METADATA], lost) if record is None else (record[METADATA], record.get("lost", ()))
+    return (item[METADATA], lost) if record is None else (record[METADATA], _lost(record))
 
 
 def _next(
@@ -639,7 +678,7 @@ def _next(
     due: float | None,
     *,
     number: int | None = None,
-    lost: Sequence[int] = (),
+    lost: Mapping[str, str] = _NONE,
 ) -> tuple[Attempt | None, bytes]:
     """The attempt that follows one, and its record."""
     number = number or attempt.number + 1
@@ -648,10 +687,10 @@ def _next(
     return stamped, _record(attempt, following, lost=lost)
 
 
-def _record(attempt: Attempt, item: Mapping[str, Any], *, lost: Sequence[int] = ()) -> bytes:
+def _record(attempt: Attempt, item: Mapping[str, Any], *, lost: Mapping[str, str] = _NONE) -> bytes:
     """An attempt as Redis keeps it beside its job; its arguments as in events, without secrets."""
     told = {"class": attempt.worker_class, "args": attempt.args, METADATA: item[METADATA]}
-    return json_encoder()({**told, "lost": list(lost)} if lost else told)
+    return json_encoder()({**told, "lost": lost} if lost else told)
 
 
 def _read(raw: bytes | None, item: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -662,6 +701,15 @@ def _read(raw: bytes | None, item: Mapping[str, Any]) -> dict[str, Any] | None:
         return record if read_hash(record[METADATA]) == wanted else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _lost(record: Mapping[str, Any]) -> Mapping[str, str]:
+    found = record.get("lost")
+    return found if isinstance(found, dict) else _NONE
+
+
+def _teller(metadata: Mapping[str, Any]) -> str:
+    return f"{metadata.get('_hostname')}:{metadata.get('_process')}"
 
 
 def _ledger_of(worker: Any) -> Ledger:
