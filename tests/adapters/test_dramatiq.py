@@ -257,11 +257,11 @@ def test_a_living_worker_knows_what_a_dead_one_held(site: Site) -> None:
 # With the StubBroker.
 
 
-@pytest.fixture(scope="module")
-def stub() -> dict[str, Any]:
+@pytest.fixture(scope="module", params=["dramatiq-newest", "dramatiq-oldest"])
+def stub(request: pytest.FixtureRequest) -> dict[str, Any]:
     """All scenarios, played in the system's own environment."""
     done = subprocess.run(
-        [python_of("dramatiq-newest"), "-m", "tests.adapters.dramatiq_stub"],
+        [python_of(request.param), "-m", "tests.adapters.dramatiq_stub"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
