@@ -454,9 +454,9 @@ class _Crew:
                 self._equip(worker)
 
     def start(self) -> Any:
+        self._hooks.consumes = True
         try:
-            self._beside = start_companion(lifecycle.settings)
-            self._hooks.consumes = True
+            self._beside = start_companion(lifecycle.settings)  # before there are threads
             self._hooks.ledger.settle()
         except Exception as error:  # noqa: BLE001 - observing must not hurt the consumer
             _report(error)
@@ -498,11 +498,20 @@ class _Crew:
         try:
             return own(*args, **kwargs)
         finally:
-            for _, process in workers:
-                if not process.is_alive():
-                    status = process.exitcode or 0
-                    reason = f"killed:{signal.Signals(-status).name}" if status < 0 else f"exit:{status}"
-                    self._hooks.ledger.settle(process.pid, reason=reason)
+            try:
+                for _, process in workers:
+                    if process.exitcode is not None:
+                        self._hooks.ledger.settle(process.pid, reason=_end_of(process.exitcode))
+            except Exception as error:  # noqa: BLE001 - observing must not hurt the consumer
+                _report(error)
+
+
+def _end_of(status: int) -> str:
+    """How a process ended, as multiprocessing has it."""
+    if status >= 0:
+        return f"exit:{status}"
+    known = {number.value: number.name for number in signal.Signals}
+    return f"killed:{known.get(-status, -status)}"
 
 
 def _item(task: Task, metadata: Any = None) -> dict[str, Any]:

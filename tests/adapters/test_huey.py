@@ -340,6 +340,10 @@ def test_a_worker_process_that_is_killed_or_leaves(processes: HueySite) -> None:
     event_hash = processes.enqueue("hang", str(place), retries=3)
     os.kill(processes.pid_in(place), signal.SIGKILL)
     assert told(processes.ended(event_hash)) == [*BADLY[:3], "1 failed killed:SIGKILL"]  # Huey has forgotten it
+    place = processes.place("hang")
+    event_hash = processes.enqueue("hang", str(place))
+    os.kill(processes.pid_in(place), signal.SIGRTMIN + 3)
+    assert told(processes.ended(event_hash))[3] == f"1 failed killed:{signal.SIGRTMIN + 3}"  # it has no name
     assert told(processes.ended(processes.enqueue("leave", 3, kwargs={"gently": False})))[3] == "1 failed exit:3"
     end = processes.end_of(processes.enqueue("leave", 3, kwargs={"gently": True}))
     assert (end["_exception"], "_reason" in end) == ("SystemExit", False)
