@@ -2,7 +2,7 @@
 
 - `enqueued`: the broker has taken the message; of ``schedule_by_time``, the schedule source has taken the schedule.
   What the scheduler makes of cron lines, intervals and labels is enqueued when it sends it.
-- `dequeued` and `perform_started`: told together when the worker runs the task; its dependencies count as its code.
+- `dequeued`: the worker has taken it; `perform_started`: its function begins, after its dependencies, in its thread.
 - `perform_finished` and `failed`: told when the receiver is done with the message: result saved, delivery acknowledged.
 
 The metadata rides in one label, ``clues_metadata``, as JSON; a worker without clues passes it by. Each message that a
@@ -30,12 +30,12 @@ from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from clues.attempt import METADATA, Attempt
 from clues.config import configure_from_environment
 from clues.errors import ConfigError, MissingExtraError, TermException
-from clues.event import Event, json_encoder
+from clues.event import Event, EventType, json_encoder
 from clues.ledger import Ledger
 from clues.lifecycle import Lifecycle, Performing
 from clues.metadata import Failure, failure_of
@@ -74,7 +74,6 @@ _OPENTELEMETRY = "taskiq.middlewares.opentelemetry_middleware"
 _TRACE = ("traceparent", "tracestate")
 _WRITTEN = "_clues_written"  # on an error from a process of the pool
 _PATIENCE = 1.0  # seconds for asking Redis how often a message was delivered
-_CARRIES_CONTEXT = "copy_context" in Receiver.run_task.__code__.co_names  # into threads; older ones don't
 _BACKWARDS = "reversed" in Receiver.run_task.__code__.co_names  # middlewares hear of errors; not in older ones
 _CALLERS = (
     __file__,
@@ -198,12 +197,15 @@ class _Stamp(str):
             lifecycle.enqueued(attempt)
 
 
+_NO_THREADS: set[Any] = set()  # always empty
+
+
 class _Run:
     """A delivery that a receiver works."""
 
     __slots__ = (
-        "acked", "attempt", "broker", "data", "error", "item", "ledger", "message", "performing", "queue",
-        "redelivered", "retrying", "timeout",
+        "acked", "attempt", "broker", "data", "early", "error", "item", "ledger", "message", "performing", "queue",
+        "redelivered", "retrying", "threads", "timeout",
     )  # fmt: skip
 
     def __init__(self, broker: Any, message: Any, ledger: Ledger | None) -> None:
@@ -214,6 +216,8 @@ class _Run:
         self.queue = ""
         self.message: Any = None
         self.performing: Performing | None = None
+        self.early: JobContext | None = None
+        self.threads: set[_Run] = _NO_THREADS
         self.error: BaseException | None = None
         self.retrying = False
         self.redelivered = False
@@ -260,9 +264,7 @@ class _Run:
             if not self.acked:
                 return  # it is delivered again, as this attempt
             raised = raised or error
-        if attempt.held is not None:  # no code of the task's has run
-            lifecycle.publish(attempt.held)
-            attempt.held = None
+        self.release(attempt)
         if raised is None or (isinstance(raised, NoResultError) and not self.retrying):
             self._tell(attempt, lifecycle.outcome(attempt))
             return
@@ -273,26 +275,80 @@ class _Run:
             lifecycle.outcome(attempt, failure, reason=reason, reporter="adapter", retrying=self.retrying),
         )
 
+    def wait(self) -> None:
+        """It is ours, but its code does not run yet; its dependencies may write into ``clues_metadata``."""
+        attempt, config = self.attempt, lifecycle.settings.config
+        known = self.item[METADATA]
+        event_hash = None if attempt is None else attempt.event_hash
+        self.early = JobContext(event_hash, self.queue, self.item["class"], known)
+        self.early.bind()
+        if attempt is None or config is None:
+            return
+        attempt.context = self.early
+        self.release(attempt)
+        if self.ledger is not None and self.acked:
+            attempt.begun = attempt.event(config, EventType.PERFORM_STARTED, config.clock())  # not told yet
+            self.ledger.begin(attempt)
+
+    def release(self, attempt: Attempt) -> None:
+        """Tell of its dequeueing, if that has not been done together with its beginning."""
+        if attempt.held is not None:
+            held, attempt.held = attempt.held, None
+            lifecycle.publish(held)
+
     def start(self) -> JobContext:
         """Its code is about to run. If nobody will be given the message again, our ledger has it."""
-        self.performing = lifecycle.performing(self.attempt, self.queue, self.item)
+        attempt = self.attempt if self.attempt is None or not self.attempt.ended else None  # it waited for too long
+        self.performing = lifecycle.performing(attempt, self.queue, self.item)
         context = self.performing.__enter__()
-        if self.ledger is not None and self.acked:
-            self.ledger.begin(self.attempt)
+        if self.early is not None:
+            context.written = self.early.written
+        elif self.ledger is not None and self.acked:
+            self.ledger.begin(attempt)
         return context
 
-    def stop(self, error: BaseException | None = None) -> None:
+    def perform(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run a sync task, in its thread."""
+        _guarded(self.start)
+        try:
+            return target(*args, **kwargs)
+        finally:
+            self.threads.discard(self)
+            _guarded(self.stop)
+
+    async def perform_async(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run an async task whose dependencies are there."""
+        _guarded(self.start)
+        try:
+            return await target(*args, **kwargs)
+        finally:
+            _guarded(self.stop)
+
+    def stop(self) -> None:
         """Its code has run."""
         performing, self.performing = self.performing, None
         if performing is not None:
-            performing.__exit__(type(error) if error else None, error, None)
+            performing.__exit__(None, None, None)
+
+    def leave(self) -> None:
+        """Its dependencies are done, too."""
+        if self.performing is None:
+            self.threads.discard(self)  # else its thread goes on
+        self.stop()
+        if self.early is not None:
+            self.early.unbind()
+
+    def write(self, written: Mapping[str, Any]) -> None:
+        """Take over what the job wrote in a process of the pool."""
+        if self.attempt is not None and self.attempt.context is not None:
+            self.attempt.context.written.update(written)
 
     def fail(self, error: BaseException) -> None:
         """Its code has raised."""
         self.error = error
-        if self.attempt is not None and self.attempt.context is not None and hasattr(error, _WRITTEN):
-            self.attempt.context.written.update(error.__dict__.pop(_WRITTEN))
-        self.stop(error)
+        if hasattr(error, _WRITTEN):
+            self.write(error.__dict__.pop(_WRITTEN))
+        self.stop()
 
     def follow(self) -> None:
         """The next attempt is enqueued. This one has ended, unless it was the job's own code that did it."""
@@ -309,6 +365,7 @@ class _Run:
 
 _brokers: WeakSet[Any] = WeakSet()
 _running: set[_Run] = set()
+_threads: WeakKeyDictionary[Any, set[_Run]] = WeakKeyDictionary()
 _run: contextvars.ContextVar[_Run | None] = contextvars.ContextVar("clues_taskiq_run", default=None)
 _sending: contextvars.ContextVar[_Stamp | None] = contextvars.ContextVar("clues_taskiq_sending", default=None)
 
@@ -642,32 +699,46 @@ def _run_task(original: Callable[..., Any]) -> Callable[..., Any]:
         run = _run.get()
         if run is None or run.message is None:
             return await original(self, target, message, *args, **kwargs)
-        context = _guarded(run.start)
-        pooled = isinstance(self.executor, ProcessPoolExecutor)
+        target = _guarded(_watched_target, self, run, target) or target
         try:
-            if pooled or not _CARRIES_CONTEXT:
-                target = _guarded(_carried, self, target, message, context, pooled) or target
             result = await original(self, target, message, *args, **kwargs)
-            if pooled and isinstance(result.return_value, _Returned):
-                context.written.update(result.return_value.written)
+            if type(result.return_value) is _Returned:
+                _guarded(run.write, result.return_value.written)
                 result.return_value = result.return_value.value
         finally:
-            if run.performing is not None:
-                _guarded(run.stop, run.error)
+            _guarded(run.leave)
         return result
 
     return run_task
 
 
-def _carried(
-    receiver: Any, target: Callable[..., Any], message: Any, context: JobContext, pooled: bool
-) -> Callable[..., Any] | None:
-    """A sync task's function as one that has the job's context where it would not run in that by itself."""
-    if inspect.iscoroutinefunction(target):
-        return None
-    if message.task_name not in receiver.known_tasks:
-        receiver._prepare_task(message.task_name, target)
-    return _Pooled(target, context) if pooled else functools.partial(contextvars.copy_context().run, target)
+def _watched_target(receiver: Any, run: _Run, target: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The task's function, as one that tells when it begins; None if it begins now.
+
+    It begins later in a thread, and where its dependencies come before it.
+    """
+    name = run.message.task_name
+    if name not in receiver.known_tasks:
+        receiver._prepare_task(name, target)  # of the function itself
+    depends = not receiver.dependency_graphs[name].is_empty()
+    if _is_coroutine_function(target):
+        if not depends:
+            run.start()
+            return None
+        run.wait()
+        return functools.partial(run.perform_async, target)
+    if isinstance(receiver.executor, ProcessPoolExecutor):
+        return _Pooled(target, run.start())
+    run.threads = threads = _threads.setdefault(receiver.executor, set()) if receiver.executor else set()
+    if depends or len(threads) >= getattr(receiver.executor, "_max_workers", 0):
+        run.wait()  # for a thread, or for what it depends on
+    threads.add(run)
+    return functools.partial(run.perform, target)
+
+
+_is_coroutine_function = functools.lru_cache(1024)(
+    asyncio.iscoroutinefunction if sys.version_info <= (3, 13) else inspect.iscoroutinefunction  # as taskiq has it
+)
 
 
 class _Pooled:

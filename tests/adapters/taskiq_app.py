@@ -65,7 +65,9 @@ async def wake(_state: TaskiqState) -> None:
 
 async def opened() -> AsyncIterator[str]:
     clues.clues_metadata["opened"] = True
+    await asyncio.sleep(0.2)
     yield "a session"
+    clues.clues_metadata["closed"] = True
 
 
 def broken() -> str:
@@ -146,6 +148,16 @@ async def own_timeout() -> None:
 @broker.task(task_name="depends")
 async def depends(session: str = TaskiqDepends(opened)) -> None:
     clues.clues_metadata["session"] = session
+
+
+@broker.task(task_name="depends_in_thread")
+def depends_in_thread(session: str = TaskiqDepends(opened)) -> None:
+    clues.clues_metadata["session"] = session
+
+
+@broker.task(task_name="nap")
+def nap() -> None:
+    time.sleep(0.1)
 
 
 @broker.task(task_name="depends_in_vain")

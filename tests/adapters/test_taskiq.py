@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.cells import BADLY, WELL
+from tests.conformance.cells import BADLY, WELL, seconds
 from tests.conformance.environments import ROOT, python_of
 from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, told
 from tests.publishers.receivers import Lines
@@ -201,11 +201,16 @@ def test_several_processes(site: TaskiqSite) -> None:
     assert len({end["pid"] for end in ends}) == 2
 
 
-def test_dependencies_are_part_of_the_job(site: TaskiqSite) -> None:
-    end = site.end_of(site.enqueue("depends"))
-    assert (end["opened"], end["session"]) == (True, "a session")
+def test_dependencies_come_before_the_job_begins(site: TaskiqSite) -> None:
+    """What they write is the job's; where one fails, it has not begun."""
+    for job in ("depends", "depends_in_thread"):
+        event_hash = site.enqueue(job)
+        assert told(site.ended(event_hash)) == WELL
+        end = site.end_of(event_hash)
+        assert (end["opened"], end["session"], end["closed"]) == (True, "a session", True)
+        assert end["_time_to_perform"] < 0.2
     event_hash = site.enqueue("depends_in_vain")
-    assert told(site.ended(event_hash)) == BADLY
+    assert told(site.ended(event_hash)) == ["1 enqueued", "1 dequeued", "1 failed"]
     assert site.end_of(event_hash)["_exception"] == "ConnectionError"
 
 
@@ -276,6 +281,25 @@ def test_a_stream(start: Start) -> None:
         "1 enqueued", "1 dequeued", "1 perform_started", "1 dequeued redelivered", "1 perform_started",
         "1 perform_finished",
     ]  # fmt: skip
+
+
+def test_sync_jobs_begin_when_a_thread_has_them(start: Start) -> None:
+    """Two at a time; one that is killed while it waits is lost, too."""
+    here = start("--workers", "1", "--max-threadpool-threads", "2")
+    here.work()
+    hashes = [here.enqueue("nap") for _ in range(6)]
+    ends = [here.end_of(event_hash) for event_hash in hashes]
+    assert all(0.1 <= end["_time_to_perform"] < 0.3 for end in ends)
+    began = sorted(seconds(dict(by_type(here.events(event_hash)))["perform_started"]) for event_hash in hashes)
+    assert began[-1] - began[0] >= 0.19
+    hanging = [here.place("hang") for _ in range(2)]
+    running = [here.enqueue("pool_hang", str(place)) for place in hanging]
+    pids = {here.pid_in(place) for place in hanging}
+    waiting = here.enqueue("nap")
+    wait_for(lambda: "1 dequeued" in told(here.events(waiting)))
+    os.kill(pids.pop(), signal.SIGKILL)
+    assert told(here.ended(waiting)) == ["1 enqueued", "1 dequeued", "1 failed lost"]
+    assert [told(here.ended(event_hash))[-1] for event_hash in running] == ["1 failed lost"] * 2
 
 
 def test_a_process_pool(start: Start) -> None:
@@ -366,6 +390,12 @@ def test_in_memory(site: TaskiqSite) -> None:
     assert told(stories["later"]) == BADLY
     assert told(stories["unknown"]) == []
     assert told(stories["uninstalled"]) == []
+    for name in ("pre_execute raises", "pre_execute raises before ours"):
+        assert told(stories[name]) == ["1 enqueued", "1 dequeued", "1 failed"], name
+    for name in ("on_error raises", "on_error raises after ours", "post_execute raises"):
+        assert told(stories[name]) == BADLY, name
+    for name in ("we raise", "unconfigured", "undelivered"):
+        assert told(stories[name]) == [], name
     for name in ("json", "pickle", "formatter"):
         assert told(stories[name]) == WELL, name
         assert dict(by_type(stories[name]))["perform_finished"]["metadata"]["sum"] == 3
