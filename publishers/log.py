@@ -76,7 +76,10 @@ class LogPublisher:
             OSError: they could not be written whole.
             Exception: what the user's marshaller raised of one of them; the others are written.
         """
-        if all(event.marshaller is None for event in events):
+        for event in events:
+            if event.marshaller is not None:
+                break
+        else:  # then nothing is the user's
             self._sink.write(events)
             return
         taken, error = [], None
