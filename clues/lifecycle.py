@@ -239,7 +239,10 @@ class Lifecycle:
     @_hook
     def publish(self, config: Config, *events: Event | None) -> None:
         """Publish what `outcome` gave, once or several times."""
-        self._publish_many(config, [event for event in events if event is not None])
+        if len(events) == 1 and events[0] is not None:  # mostly
+            self._publish(config, events[0])
+        else:
+            self._publish_many(config, [event for event in events if event is not None])
 
     @_hook
     def retell(self, config: Config, line: bytes) -> None:
@@ -297,7 +300,7 @@ class Lifecycle:
                 self._publish(config, event)
             return
         for start in range(0, len(events), _AT_ONCE):
-            some = events[start : start + _AT_ONCE]
+            some = events[start : start + _AT_ONCE] if len(events) > _AT_ONCE else events
             self._give(config, publish_many, some, "the events are lost to it, the jobs go on")
 
     @staticmethod
