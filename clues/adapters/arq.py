@@ -86,14 +86,14 @@ def install() -> None:
         ConfigError: clues is to be configured by the environment alone, and that is mistaken.
     """
     configure_from_environment()
-    for owner, name, hook in _HOOKS:
-        if not _is_hook(getattr(owner, name)):
+    if not hooked():
+        for owner, name, hook in _HOOKS:
             setattr(_bare, name, getattr(owner, name))
             setattr(owner, name, hook)
 
 
 def uninstall() -> None:
-    """Take the hooks out again; jobs that run have their events to the end."""
+    """Take the hooks out again; jobs that run at that moment have no end told."""
     for owner, name, hook in _HOOKS:
         if getattr(owner, name) is hook:
             if name in vars(owner.__base__ if isinstance(owner, type) else object):
@@ -117,7 +117,7 @@ def _is_hook(function: Any) -> bool:
 class _Push:
     """A job on its way into its queue."""
 
-    __slots__ = ("attempt", "expires", "item", "key", "known", "options", "queue")
+    __slots__ = ("attempt", "expires", "item", "known", "options", "queue")
 
     def __init__(self, redis: Any, options: dict[str, Any]) -> None:
         self.queue = options.get("_queue_name") or redis.default_queue_name

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import signal
+import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -320,6 +323,43 @@ def test_jobs_of_a_producer_without_clues_have_no_events_unless_adopted(idle: Ar
     events = idle.until(job_id, "2 perform_finished")
     assert told(events) == ["1 dequeued", "1 perform_started", "1 failed retrying", *(f"2{line[1:]}" for line in WELL)]
     assert len({event["metadata"]["_event_hash"] for event in events}) == 1
+
+
+@pytest.mark.parametrize("garbage", [["no", "dict"], {"_event_hash": 7, "_attempt": "x", 3: b"\xff"}, None])
+def test_garbage_in_our_place_harms_no_job(site: ArqSite, garbage: Any) -> None:
+    place = site.place("mark")
+    job_id = place.name
+    body = {"t": None, "f": "retry_later", "a": (str(place),), "k": {}, "et": 1, "clues_metadata": garbage}
+    with site.redis_client() as client:
+        client.set(f"arq:job:{job_id}", pickle.dumps(body), px=60_000)
+        client.set(f"arq:clues:{job_id}", b'{"clues_metadata": [], "lost": 3}', px=60_000)
+        client.zadd("main", {job_id: time.time() * 1000})
+        wait_for(lambda: client.zscore("main", job_id) is None, "the job's end")
+    assert place.exists()
+    assert site.story(job_id) == []
+
+
+def test_it_can_be_taken_out_again(idle: ArqSite) -> None:
+    code = """
+import clues.adapters.arq as adapter
+from arq import connections, worker
+
+def functions():
+    named = [("enqueue_job", connections.ArqRedis), ("pipeline", connections.ArqRedis), ("run_job", worker.Worker)]
+    return [getattr(owner, name) for name, owner in named] + [connections.serialize_job, worker.serialize_result]
+
+before = functions()
+adapter.install()
+adapter.install()
+assert not set(before) & set(functions()), functions()
+print(*adapter.hooked())
+adapter.uninstall()
+assert functions() == before
+assert adapter.hooked() == []
+"""
+    done = subprocess.run([idle.python, "-c", code], env=idle.environ(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ArqRedis.enqueue_job" in done.stdout.split()
 
 
 # Workers that stop, and die.
