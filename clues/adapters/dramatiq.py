@@ -27,6 +27,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from multiprocessing import parent_process
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -196,7 +197,8 @@ class CluesMiddleware(Middleware):
     def after_process_boot(self, broker: Any) -> None:
         """In each of the worker program's processes, which leaves without what is registered with atexit."""
         _brokers.add(broker)
-        Finalize(None, _flush, exitpriority=0)
+        if parent_process() is not None:
+            Finalize(None, _flush, exitpriority=0)
 
     def before_worker_boot(self, broker: Any, worker: Any) -> None:  # noqa: ARG002 - the hook's signature
         """Take the last place."""
