@@ -12,9 +12,9 @@ their way they are an `OrderedDict`, equal to the dict that they were, whose att
 along. A consumer without clues calls the task with it as ever, and this one with its messages. A serializer that is not
 pickle drops the attribute: the task runs, and has events in its producer alone unless ``adopt_unstamped`` is set.
 
-A consumer notes what its workers run in a ledger: of a worker process that was killed its main process tells, of a
+A consumer notes what its workers have in a ledger: of a worker process that was killed its main process tells, of a
 consumer that was killed the next one on the host. What can't be known: tasks that `Huey.flush` removes, and those that
-are lost between the storage and a worker that dies then.
+Redis hands to a worker that dies before it has read them.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class _Run:
         retrying: whether Huey is about to push it for another attempt.
         at: when a worker took it.
         item: what the lifecycle is told of it; None until it is taken to be run.
-        begun: whether its function was called.
+        noted: whether the ledger holds it.
+        executed: whether it was given to be run; ``begun``: whether its function was called.
         performing: while that runs.
         error: what that raised.
         reason: why, as Huey sees it.
@@ -106,7 +107,7 @@ class _Run:
     at: float | None = None
     item: dict[str, Any] | None = None
     attempt: Any = None
-    begun = False
+    noted = executed = begun = False
     performing: Performing | None = None
     error: BaseException | None = None
     reason: str | None = None
@@ -179,7 +180,7 @@ class _Hooks:
         if self._config() is None or not isinstance(task, Task):  # a group or a chord comes back with its tasks
             return push(huey, task)
         run = task.__dict__.get(_RUN)
-        if run is not None and run.moving:
+        if run is not None and run.moving and (scheduled or not run.executed):
             return self._move(push, task, run)
         try:
             again = run is not None and run.retrying
@@ -213,10 +214,15 @@ class _Hooks:
     def _move(self, push: Callable[..., Any], task: Task, run: _Run) -> Any:
         """From the queue to the schedule, or from there to the queue: no new job."""
         try:
-            return push(self.huey, task)
+            result = push(self.huey, task)
         except Exception as error:  # it was taken from where it was, and is lost
             self._broken(task, run, error)
             raise
+        if run.noted:
+            self.ledger.end(run.attempt, None)
+            run.noted = False
+        run.item = run.attempt = None
+        return result
 
     def _fresh(self, task: Task) -> tuple[_Run, Any, Any]:
         item = _item(task)
@@ -300,7 +306,10 @@ class _Hooks:
             config.faults.report("clues", unreadable, "a message that can't be read has no events")
 
     def dequeue(self) -> Any:
-        return self._take(self._own.dequeue)
+        task = self._take(self._own.dequeue)
+        if task is not None and self.consumes:
+            self._note(task)
+        return task
 
     def read_schedule(self, *args: Any, **kwargs: Any) -> Any:
         return self._take(self._own.read_schedule, *args, **kwargs)
@@ -312,6 +321,20 @@ class _Hooks:
         finally:
             _taking.reset(token)
 
+    def _note(self, task: Task) -> None:
+        """From here on it is nowhere but in this process."""
+        config, run = self._config(), task.__dict__.get(_RUN)
+        try:
+            if config is not None and run is not None and self.huey.ready_to_run(task):
+                run.at = config.clock()
+                self._taken(task, run)
+                if run.attempt is not None:
+                    run.attempt.begun = run.attempt.held
+                    self.ledger.begin(run.attempt)
+                    run.noted = True
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(error)
+
     # In the worker.
 
     def execute(self, task: Any, *args: Any, **kwargs: Any) -> Any:
@@ -319,9 +342,11 @@ class _Hooks:
         if config is None or not isinstance(task, Task):
             return self._own.execute(self.huey, task, *args, **kwargs)
         run = task.__dict__.get(_RUN)
-        if run is None or run.item is not None:  # nobody has enqueued it, or it was executed before
+        if run is None or run.executed:  # nobody has enqueued it, or it was executed before
             run = task.__dict__[_RUN] = _Run(None, moving=False)
-        run.at = config.clock()
+        run.executed = True
+        if run.item is None:
+            run.at = config.clock()
         token = _executing.set(run)
         task.execute = functools.partial(self._perform, task, run, task.execute)
         broken = None
@@ -349,14 +374,15 @@ class _Hooks:
             self._leave(run)
 
     def _begin(self, task: Task, run: _Run) -> None:
-        run.begun = True
+        run.begun, run.moving = True, False
         try:
             self._taken(task, run)
             performing = lifecycle.performing(run.attempt, self.huey.name, run.item or {})
             performing.__enter__()
             run.performing = performing
-            if self.consumes:
+            if self.consumes and not run.noted:
                 self.ledger.begin(run.attempt)
+                run.noted = True
         except interrupts():  # the time limit, or the consumer's end
             raise
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
@@ -371,7 +397,6 @@ class _Hooks:
 
     def _taken(self, task: Task, run: _Run) -> None:
         if run.item is None:
-            run.moving = False
             run.item = _item(task, run.metadata)
             run.attempt = lifecycle.dequeued(self.huey.name, run.item, hold=True, at=run.at)
 
@@ -410,7 +435,7 @@ class _Hooks:
         self._tell(run, _STOPPED if error is None else _failure(error), reason)
 
     def _tell(self, run: _Run, failure: Failure | None = None, reason: str | None = None) -> None:
-        attempt = run.attempt
+        attempt, run.moving = run.attempt, False
         if attempt is not None and run.lock.acquire(blocking=False):
             self._end(run, lifecycle.outcome(attempt, failure, reason=reason, reporter="adapter"))
 
@@ -418,12 +443,12 @@ class _Hooks:
         if run is None or event is None:
             return
         held, run.attempt.held = run.attempt.held, None
-        if held is not None:  # it was not run
+        if not self.consumes:
             lifecycle.publish(held, event)
-        elif self.consumes:
-            self.ledger.end(run.attempt, event)
-        else:
-            lifecycle.publish(event)
+            return
+        if held is not None:  # it was not run
+            lifecycle.publish(held)
+        self.ledger.end(run.attempt, event)
 
     # In the consumer's main process.
 

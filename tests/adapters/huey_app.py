@@ -124,9 +124,11 @@ def stranger(x: int) -> None:
 
 
 @huey.pre_execute()
-def no_thirteen(task: Any) -> None:
+def before_it_runs(task: Any) -> None:
     if task.args == (13,):
         raise CancelExecution
+    if task.args == (14,):
+        common.hang(task.kwargs["path"])
 
 
 def enqueue(job: str, *args: Any, **options: Any) -> str:

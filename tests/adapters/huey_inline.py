@@ -155,6 +155,21 @@ def storage_away(kit: _Tasks) -> None:
     tried(kit.work)
 
 
+def postponed(kit: _Tasks) -> None:
+    """A pre-execute hook puts the task back into the queue, and cancels this run of it."""
+    times = []
+
+    @kit.huey.pre_execute()
+    def not_now(task: Any) -> None:
+        times.append(task)
+        if len(times) == 1:
+            kit.huey.enqueue(task)
+            raise CancelExecution
+
+    kit.add(1, 2)
+    kit.work()
+
+
 def uninstalled(kit: _Tasks) -> None:
     kit.add(1, 2)
     uninstall(kit.huey)
@@ -229,7 +244,7 @@ def names(kit: _Tasks) -> None:
 
 SCENARIOS: tuple[Callable[[_Tasks], None], ...] = (
     immediate, call_local, stored, sqlite, files, compressed_and_signed, local_time, scheduled, peeked, storage_away,
-    uninstalled, patched, odd_slot, unconfigured, names,
+    postponed, uninstalled, patched, odd_slot, unconfigured, names,
 )  # fmt: skip
 
 

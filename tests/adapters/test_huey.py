@@ -350,6 +350,13 @@ def test_a_worker_process_that_is_killed_or_leaves(processes: HueySite) -> None:
     assert told(processes.ended(processes.enqueue("add", 1))) == WELL
 
 
+def test_a_worker_process_that_is_killed_before_the_function_began(processes: HueySite) -> None:
+    place = processes.place("hang")
+    event_hash = processes.enqueue("add", 14, kwargs={"path": str(place)})
+    os.kill(processes.pid_in(place), signal.SIGKILL)
+    assert told(processes.ended(event_hash)) == ["1 enqueued", "1 failed killed:SIGKILL"]
+
+
 def test_producers_and_consumers_without_clues(site: HueySite) -> None:
     """Each works with the other, and nothing is told of jobs that were enqueued without it."""
     before = len(site.events())
@@ -492,6 +499,11 @@ def test_the_storage_is_away_where_huey_gives_up(inline: dict[str, list[Event]])
         "ValueError",
         "ConnectionError",
     ]
+
+
+def test_what_a_hook_puts_back_is_a_job_of_its_own(inline: dict[str, list[Event]]) -> None:
+    assert stories(inline["postponed"]) == [["1 enqueued", "1 dequeued", "1 failed cancelled"], WELL]
+    assert len({event["metadata"]["_job_id"] for event in inline["postponed"]}) == 1
 
 
 def test_uninstalled_it_is_huey_alone(inline: dict[str, list[Event]]) -> None:
