@@ -254,12 +254,23 @@ class Site:
             wait_for(over, f"the end of attempt {attempt}", timeout=timeout)
         except AssertionError as error:
             raise AssertionError(f"{error}: {told(self.events(event_hash))}\n{self.said()}") from None
+        if attempt > 1:
+            # Another process tells that it has pushed this attempt, and may be slower than who has worked it since.
+            with contextlib.suppress(AssertionError):
+                wait_for(lambda: _whole(self.events(event_hash), attempt), "all of its events", timeout=3)
         return self.events(event_hash)
 
     def pid_in(self, place: Path) -> int:
         """The process id that a hanging job wrote."""
         wait_for(place.exists, "the job's beginning", timeout=60)
         return int(place.read_text())
+
+
+def _whole(events: Sequence[Event], attempts: int) -> bool:
+    """Whether each attempt has its beginning and its end."""
+    kinds = {(event["metadata"]["_attempt"], event["event_type"]) for event in events}
+    ended = {number for number, kind in kinds if kind in TERMINAL}
+    return all((number, "enqueued") in kinds and number in ended for number in range(1, attempts + 1))
 
 
 def told(events: Sequence[Event]) -> list[str]:
