@@ -448,6 +448,9 @@ def _schedule_job(
     try:
         due = float(int(datetime.timestamp()))  # RQ keeps whole seconds
     except (AttributeError, ValueError, OverflowError, OSError):  # which RQ will say
+        due = None
+    unique = args[0] if args else kwargs.get("unique")
+    if due is None or (unique and job._id is None):  # RQ refuses that; to ask for the id would make one
         return original(queue, job, datetime, pipeline, *args, **kwargs)
     return _push(queue, job, pipeline, due, lambda: original(queue, job, datetime, pipeline, *args, **kwargs))
 

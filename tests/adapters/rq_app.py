@@ -203,11 +203,13 @@ class Does:
 
 def enqueue(
     job: str, *args: Any, to: str = "conformance", delay: float | None = None, retry: Any = None, repeat: Any = None,
-    timeout: int | None = None, broken_callback: bool = False,
+    timeout: int | None = None, broken_callback: bool = False, unique: bool = False,
 ) -> Any:  # fmt: skip
     if hasattr(Does, job):
         return getattr(Does, job)(*args)
     options: dict[str, Any] = {"job_timeout": timeout}
+    if unique:
+        options["unique"] = True
     if retry is not None:
         options["retry"] = Retry(**retry)
     if repeat is not None:

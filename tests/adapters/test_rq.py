@@ -201,6 +201,13 @@ class TestRoutes:
         assert one["enqueued"]["metadata"]["_process"] == before["perform_started"]["metadata"]["_process"]
         assert "_parent_event_hash" not in one["enqueued"]["metadata"]
 
+    def test_what_rq_refuses(self, site: RqSite) -> None:
+        """RQ wants an id of what is to be unique; its own error comes, and no event."""
+        before = len(site.events())
+        assert site.ask("succeed", 1, 2, to="nowhere", unique=True)["error"] == "ValueError"
+        assert site.ask("succeed", 1, 2, to="nowhere", unique=True, delay=60)["error"] == "ValueError"
+        assert len(site.events()) == before
+
     def test_the_applications_own_transaction(self, site: RqSite) -> None:
         site.story(site.do("piped", "conformance", True), WELL)
         assert site.of(site.do("piped", "conformance", False)) == []
