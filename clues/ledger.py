@@ -147,6 +147,21 @@ class Ledger:
             config.faults.report("clues", error, "stories of dead workers are left for the next one")
         return told
 
+    def strike(self, attempt: Attempt) -> None:
+        """Take an attempt out of the ledgers of other processes, dead or alive: its end was told in this one.
+
+        Raises:
+            OSError: a ledger can't be written.
+        """
+        folder, named = Path(self._folder or run_dir()), f'"{attempt.event_hash}:{attempt.number}:'.encode()
+        for path in folder.glob(f"{self._stem}-*.ledger") if folder.is_dir() else []:
+            if path == self._path:
+                continue
+            with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
+                for start, _, line in _slots(file.fileno()):
+                    if named in line:
+                        os.pwrite(file.fileno(), bytes([_FREE]), start)
+
     def inherited(self, pid: int | None = None) -> Generator[tuple[bool, bytes], None, None]:
         """What stands in the ledgers of dead processes, each locked until all of it was taken, and then removed.
 
@@ -288,6 +303,11 @@ def _dead(path: Path) -> Iterator[int | None]:
 
 def _stories(fd: int) -> Iterator[tuple[bool, bytes]]:
     """What stands in a ledger's slots: whether it has ended, and its line."""
+    return ((ended, line) for _, ended, line in _slots(fd))
+
+
+def _slots(fd: int) -> Iterator[tuple[int, bool, bytes]]:
+    """A ledger's slots that hold a story: where each begins, whether it has ended, and its line."""
     for start in range(0, os.fstat(fd).st_size, SLOT):
         state = os.pread(fd, 1, start)
         if state in {b"+", b"="}:
@@ -295,7 +315,7 @@ def _stories(fd: int) -> Iterator[tuple[bool, bytes]]:
             head = os.pread(fd, _HEAD, start + _PLACES[ended])
             size = int.from_bytes(head[1:], "big")
             if size <= _ROOM[ended] - _HEAD:
-                yield ended, os.pread(fd, size, start + _PLACES[ended] + _HEAD)
+                yield start, ended, os.pread(fd, size, start + _PLACES[ended] + _HEAD)
 
 
 _all: list[Ledger] = []

@@ -41,6 +41,11 @@ class RedisServer:
         wait_for(self._answers, "redis-server's answer")
         return self
 
+    def empty(self) -> None:
+        """Forget all that was stored."""
+        with redis.Redis(port=self.port) as client:
+            client.flushall()
+
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
         self._end(lambda process: process.kill())

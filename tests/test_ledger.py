@@ -275,3 +275,31 @@ def test_a_ledger_whose_stories_were_not_all_taken_stays(tmp_path: Path) -> None
     assert list(Worker(tmp_path).ledger.inherited()) == []  # somebody has it
     stories.close()
     assert len(list(Worker(tmp_path).ledger.inherited())) == 2
+
+
+def test_what_another_process_has_told_the_end_of_is_struck_out(tmp_path: Path) -> None:
+    """Also of one that is still alive, and soon will be no more."""
+    other, here = Worker(tmp_path / "run"), Worker(tmp_path / "run")
+    items: list[dict[str, Any]] = [
+        {"class": "shop.charge", "args": [number], "job_id": str(number)} for number in (1, 2)
+    ]
+    for item in items:
+        other.lifecycle.stamp("mail", item)
+
+    def act() -> None:
+        for item in items:
+            attempt = other.lifecycle.dequeued("mail", item)
+            other.lifecycle.perform_started(attempt)
+            other.ledger.begin(attempt)
+        (tmp_path / "begun").touch()
+        signal.pause()
+
+    pid = fork(act)
+    wait_for((tmp_path / "begun").exists)
+    attempt = here.lifecycle.attempt_of("mail", items[0])
+    assert attempt is not None
+    here.ledger.strike(attempt)
+    os.kill(pid, signal.SIGKILL)
+    exit_code(pid)
+    here.ledger.settle()
+    assert [event.args for event in here.recorder.events] == [[2]]

@@ -14,8 +14,8 @@ A message that goes back to its queue (``Reject(requeue=True)``, ``reject_on_wor
 its attempt, which has not ended; when it is delivered again, ``dequeued`` says ``_redelivered``. A retry is the next
 attempt of the same hash. Signals are the process's, not an application's: all its applications are observed.
 
-What can't be known: what became of tasks whose whole worker was killed, and time limits in the pools that know none
-(threads, solo).
+The pool's processes note what they run in ledgers: where a whole worker was killed, the next one on its host tells
+`failed`, ``lost``, of tasks whose message was acknowledged when they began.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from clues.attempt import METADATA, Attempt, metadata_in
 from clues.companion import Beside, start_companion
 from clues.config import configure_from_environment
 from clues.errors import MissingExtraError
+from clues.event import Event
+from clues.ledger import Ledger
 from clues.lifecycle import Lifecycle, Performing
 from clues.metadata import Failure, failure_of, read_attempt
 
@@ -72,6 +74,8 @@ _apps: list[Any] = []
 _patched: list[tuple[Any, str, Any]] = []
 _beside: Beside | None = None
 _main: int | None = None  # the worker's main process
+_ledger: Ledger | None = None  # a worker's
+_doomed: set[int] = set()  # processes of the pool whose tasks the main process has told the end of
 
 
 def install(app: Any) -> None:
@@ -143,7 +147,7 @@ def _finish(attempt: Attempt | None) -> None:
     if attempt is not None:
         mark = hash((attempt.event_hash, attempt.number))
         if _ended[mark % _SLOTS] != mark:
-            lifecycle.perform_finished(attempt)
+            _tell(attempt, lifecycle.outcome(attempt))
             _ended[mark % _SLOTS] = mark
 
 
@@ -151,8 +155,24 @@ def _fail(attempt: Attempt | None, failure: Failure, reason: str | None = None, 
     if attempt is not None:
         mark = hash((attempt.event_hash, attempt.number))
         if _ended[mark % _SLOTS] != mark:
-            lifecycle.failed(attempt, failure, reason=reason, reporter="adapter", retrying=retrying)
+            _tell(attempt, lifecycle.outcome(attempt, failure, reason=reason, reporter="adapter", retrying=retrying))
             _ended[mark % _SLOTS] = mark
+
+
+def _fail_elsewhere(
+    attempt: Attempt | None, failure: Failure, reason: str | None = None, *, retrying: bool = False
+) -> None:
+    """End an attempt that runs, or ran, in another process: the next worker is not to tell it again."""
+    _fail(attempt, failure, reason, retrying=retrying)
+    if attempt is not None and _ledger is not None:
+        _ledger.strike(attempt)
+
+
+def _tell(attempt: Attempt, event: Event | None) -> None:
+    if _ledger is None:
+        lifecycle.publish(event)
+    else:
+        _ledger.end(attempt, event)
 
 
 # Enqueueing.
@@ -340,6 +360,8 @@ def _prerun(sender: Any = None, task_id: Any = None, args: Any = None, kwargs: A
                 item = _item(sender.name, args, kwargs, task_id) | {METADATA: known}
         performing = lifecycle.performing(attempt, queue, item)
         performing.__enter__()
+        if _ledger is not None and not sender.acks_late and not request.is_eager:
+            _ledger.begin(attempt)  # else its message would be delivered again
         request._clues = _Running(attempt, performing)
     except Exception as error:  # noqa: BLE001 - observing must not hurt the task
         config.faults.report("clues", error)
@@ -447,6 +469,8 @@ def _fail_for_retry(running: _Running) -> None:
 def _left(attempt: Attempt, error: BaseException, *, eager: bool) -> None:
     """The task's code was left by an exception that Celery doesn't catch. Its main process tells what it knows of."""
     kind = type(error).__name__
+    if kind in {"GreenletExit", "Timeout"} and _ledger is not None:
+        _ledger.end(attempt, None)
     if kind in {"GreenletExit", "Timeout"} or (not eager and _main != os.getpid()):
         return
     if kind in {"WorkerShutdown", "WorkerTerminate"}:
@@ -509,7 +533,8 @@ def _revoked(
     sender: Any = None, request: Any = None, *, terminated: Any = False, expired: Any = False, **_: Any
 ) -> None:
     reason = "expired" if expired else "cancelled" if terminated else "revoked"
-    _fail(_attempt_of(sender, request), _described(TaskRevokedError("terminated" if terminated else reason)), reason)
+    error = TaskRevokedError("terminated" if terminated else reason)
+    _fail_elsewhere(_attempt_of(sender, request), _described(error), reason)
 
 
 @_guarded
@@ -518,7 +543,7 @@ def _retry(sender: Any = None, request: Any = None, reason: Any = None, **_: Any
     if watched is not None:
         watched.add("retry")
     elif reason is None and not sender.acks_late:  # cancelled by a cold shutdown, and acknowledged long ago
-        _fail(_attempt_of(sender, request), _described(Terminated("the worker shut down")), "shutdown")
+        _fail_elsewhere(_attempt_of(sender, request), _described(Terminated("the worker shut down")), "shutdown")
 
 
 @_guarded
@@ -593,6 +618,7 @@ def _on_failure(original: Callable[..., Any]) -> Callable[..., Any]:
 @_guarded
 def _ended_by_itself(request: Any, error: BaseException, watched: set[str]) -> None:
     """A request whose process gave no result. Celery tried it again, put it back, found its result, or failed it."""
+    _will_die(request)
     if isinstance(error, Terminated) or getattr(request, "_already_cancelled", False) or request._already_revoked:
         return
     if getattr(request, "_clues_goes_back", False):
@@ -600,7 +626,7 @@ def _ended_by_itself(request: Any, error: BaseException, watched: set[str]) -> N
     attempt = _attempt_of(request.task, request)
     if isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
         if watched:
-            _fail(attempt, _described(error), _death(error), retrying="retry" in watched)
+            _fail_elsewhere(attempt, _described(error), _death(error), retrying="retry" in watched)
         else:
             _finish(attempt)
     elif isinstance(error, TimeLimitExceeded):
@@ -615,7 +641,7 @@ def _timed_out(attempt: Attempt | None, request: Any, error: BaseException) -> N
     if attempt is not None:
         if request.time_start:
             attempt.elapsed = max(0.0, time.time() - request.time_start)
-        _fail(attempt, _described(error), "timeout")
+        _fail_elsewhere(attempt, _described(error), "timeout")
 
 
 def _death(error: BaseException) -> str:
@@ -652,6 +678,7 @@ def _on_timeout(original: Callable[..., Any]) -> Callable[..., Any]:
 @_guarded
 def _overrun(request: Any, timeout: Any) -> None:
     if not getattr(request, "_clues_goes_back", False):
+        _will_die(request)
         _timed_out(_attempt_of(request.task, request), request, TimeLimitExceeded(timeout))
 
 
@@ -691,13 +718,42 @@ def _terminate(original: Callable[..., Any]) -> Callable[..., Any]:
             for request in active:
                 if request.acknowledged and request in active_requests:
                     _shut_down(request)
+            _close()
 
     return terminate
 
 
+def _will_die(request: Any) -> None:
+    """The end of what this process of the pool was at is told here, and not by the next worker from its ledger."""
+    if request.worker_pid:
+        _doomed.add(request.worker_pid)
+        _bury()
+
+
+@_guarded
+def _bury(**_: Any) -> None:
+    """Remove the ledgers of the doomed who are dead; an end that stands in one had been decided, and is told."""
+    if _ledger is None or _main != os.getpid():
+        return
+    for pid in list(_doomed):
+        for ended, line in _ledger.inherited(pid):
+            if ended:
+                _retell(line)
+        if not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110
+            _doomed.discard(pid)
+
+
+def _retell(line: bytes) -> None:
+    lifecycle.retell(line)
+    known = Event.from_line(line).metadata
+    mark = hash((known["_event_hash"], known["_attempt"]))
+    _ended[mark % _SLOTS] = mark
+
+
 @_guarded
 def _shut_down(request: Any) -> None:
-    _fail(_attempt_of(request.task, request), _described(Terminated("the worker shut down")), "shutdown")
+    _will_die(request)
+    _fail_elsewhere(_attempt_of(request.task, request), _described(Terminated("the worker shut down")), "shutdown")
 
 
 # The worker program.
@@ -728,7 +784,7 @@ def _patch_worker() -> None:
 
 def _worker_init(sender: Any = None, **_: Any) -> None:
     """Before the pool is made: the shipper is started beside the worker."""
-    global _main, _beside  # noqa: PLW0603 - of this process
+    global _main, _beside, _ledger  # noqa: PLW0603 - of this process
     from celery.apps.worker import Worker  # noqa: PLC0415
 
     _patch_worker()
@@ -736,10 +792,31 @@ def _worker_init(sender: Any = None, **_: Any) -> None:
     # Not for workers inside of other programs, such as tests: their process ships itself.
     if isinstance(sender, Worker) and _beside is None:
         _beside = start_companion()
+        _ledger = Ledger(lifecycle, f"{sender.app.conf.broker_url} {sender.app.main}")
+        _ledger.settle()
+
+
+def _process_shutdown(**_: Any) -> None:
+    """A process of the pool leaves, after so many tasks for instance."""
+    if _ledger is not None and _main != os.getpid():
+        _ledger.leave()
+
+
+@_guarded
+def _close() -> None:
+    """The worker is at its end: what it was at is told."""
+    if _ledger is not None and _main == os.getpid():
+        _bury()
+        _ledger.forget()
+        for _ in _ledger.inherited(_main):  # its own, where it has no processes
+            pass
 
 
 def _worker_shutdown(**_: Any) -> None:
     global _beside  # noqa: PLW0603
+    _bury()
+    if _ledger is not None and _main == os.getpid():
+        _ledger.leave()
     if _beside is not None:
         _beside.leave()
         _beside = None
@@ -757,5 +834,7 @@ _HANDLERS = (
     (signals.task_unknown, _unknown),
     (signals.task_rejected, _rejected),
     (signals.worker_init, _worker_init),
+    (signals.worker_before_create_process, _bury),
+    (signals.worker_process_shutdown, _process_shutdown),
     (signals.worker_shutdown, _worker_shutdown),
 )

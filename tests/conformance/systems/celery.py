@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.conformance.cells import BADLY
-from tests.conformance.site import Site, System, told
+from tests.conformance.site import Site, System
 
 
 def command(site: Site) -> Sequence[str]:
@@ -15,20 +14,8 @@ def command(site: Site) -> Sequence[str]:
     ]  # fmt: skip
 
 
-def lost_silently(site: Site) -> None:
-    """Celery takes a message off its queue when the pool accepts it: who kills all processes then, kills the job."""
-    site.work()
-    place = site.place("hang")
-    event_hash = site.enqueue("hang", str(place))
-    site.pid_in(place)
-    site.kill()
-    site.work()
-    assert told(site.events(event_hash)) == BADLY[:3]
-
-
 SYSTEM = System(
     "celery",
     command,
     releases=("celery-newest", "celery-oldest"),
-    cells={"worker_killed": lost_silently},
 )
