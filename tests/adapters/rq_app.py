@@ -15,6 +15,7 @@ from redis import Redis
 from rq import Callback, Queue, Repeat, Retry
 from rq.command import send_stop_job_command
 from rq.job import Job
+from rq.rate_limit import RateLimit
 
 import clues
 from clues.adapters import rq as adapter
@@ -135,6 +136,12 @@ class Does:
         first = queue(name).enqueue(f"{HERE}.hang", path)
         second = queue(name).enqueue(f"{HERE}.succeed", 1, 2, depends_on=first)
         return [first.id, second.id]
+
+    @staticmethod
+    def limited(name: str) -> Any:
+        """One after the other, whatever workers there are."""
+        limit = RateLimit("one-by-one", concurrency=1)
+        return [queue(name).enqueue(f"{HERE}.succeed", n, 1, rate_limit=limit).id for n in range(3)]
 
     @staticmethod
     def piped(name: str, execute: bool) -> Any:

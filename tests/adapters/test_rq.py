@@ -15,7 +15,7 @@ from redis import Redis
 
 from tests.conformance.cells import BADLY, WELL
 from tests.conformance.environments import python_of
-from tests.conformance.site import Event, Program, Site, System, by_type, told
+from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, told
 from tests.publishers.receivers import Lines
 from tests.redis_server import RedisServer, binary
 from tests.requirements import lacking
@@ -201,6 +201,10 @@ class TestRoutes:
         assert one["enqueued"]["metadata"]["_process"] == before["perform_started"]["metadata"]["_process"]
         assert "_parent_event_hash" not in one["enqueued"]["metadata"]
 
+    def test_rate_limited_jobs_are_enqueued_when_they_begin_to_wait(self, site: RqSite) -> None:
+        for job in site.do("limited", "conformance"):
+            site.story(job, WELL)
+
     def test_what_rq_refuses(self, site: RqSite) -> None:
         """RQ wants an id of what is to be unique; its own error comes, and no event."""
         before = len(site.events())
@@ -357,7 +361,7 @@ def test_an_orphan_tells_no_second_end(site: RqSite) -> None:
 def test_killed_at_any_moment(site: RqSite) -> None:
     """Horses that are killed as they come: each attempt has one end."""
     worker = site.rq("worker", *CONFIG, "storm")
-    jobs = [site.do("succeed", number, 1, to="storm") for number in range(60)]
+    jobs = [site.do("succeed", number, 1, to="storm", retry={"max": 2}) for number in range(40)]
     pid = worker.process.pid
     with site.redis_client() as redis:
         while redis.llen("rq:queue:storm"):
@@ -366,9 +370,13 @@ def test_killed_at_any_moment(site: RqSite) -> None:
                     if os.getpgid(child) == child:  # a horse
                         os.kill(child, signal.SIGKILL)
     for job in jobs:
-        wait_for(lambda job=job: any(e["metadata"]["_event_id"].endswith(":end") for e in site.of(job)), "an end")  # type: ignore[misc]
-        ends = [e for e in site.of(job) if e["metadata"]["_event_id"].endswith(":end")]
-        assert len(ends) == 1, told(site.of(job))
+        wait_for(lambda job=job: any("_retrying" not in end for end in _ends(site.of(job))), "the last end")  # type: ignore[misc]
+        numbers = sorted(end["_attempt"] for end in _ends(site.of(job)))
+        assert numbers == [*range(1, len(numbers) + 1)], told(site.of(job))
+
+
+def _ends(events: Sequence[Event]) -> list[dict[str, Any]]:
+    return [event["metadata"] for event in events if event["event_type"] in TERMINAL]
 
 
 def _children(pid: int) -> list[int]:
