@@ -262,8 +262,9 @@ class _Run:
 
     def take_back(self) -> None:
         """What was its end is none: Redis does not have it."""
+        self.finished, self.failure = False, None
         if self.event is not None and self.attempt is not None:
-            self.event, self.attempt.ended, self.finished, self.failure = None, False, False, None
+            self.event, self.attempt.ended = None, False
             if self.board is not None:
                 self.board.state = _Board.NOTHING
 
@@ -721,14 +722,19 @@ def _handle_job_success(original: Original, worker: BaseWorker, job: Job, *args:
     run = job.__dict__.get(_RUN)
     if run is None:
         return original(worker, job, *args, **kwargs)
+    alone = run.board is None and not getattr(job, "repeats_left", None)
     run.finished = True
-    _decide(run, job)
+    if not alone:  # the end is decided first, for whoever may have to tell it, and before what follows
+        _decide(run, job)
     try:
         done = original(worker, job, *args, **kwargs)
     except BaseException:
         run.take_back()
         raise
-    run.publish()
+    if alone and run.item is not None:
+        lifecycle.perform_finished(run.attempt)
+    else:
+        run.publish()
     return done
 
 
