@@ -249,8 +249,8 @@ def _stamped(
         carried = {key: headers[key] for key in _TRACE if key in headers}
         item |= carried
         item[METADATA] = {**item.get(METADATA, {}), **{f"_{key}": value for key, value in carried.items()}}
-    attempt = lifecycle.stamp(queue, item, preprocess=not again, scheduled_time=due)
-    if attempt is not None and _is_instrumented():
+    attempt = lifecycle.stamp(queue, item, preprocess=not again, scheduled_time=due or None)
+    if _INSTRUMENTATION in sys.modules and attempt is not None and _is_instrumented():
         attempt.times["_traced_by"] = "opentelemetry"
     return attempt
 
@@ -354,7 +354,7 @@ def _prerun(sender: Any = None, task_id: Any = None, args: Any = None, kwargs: A
         if attempt is not None:
             if not redelivered:
                 _began(attempt)
-            if _is_instrumented():  # its span is the current one, and stays so
+            if _INSTRUMENTATION in sys.modules and _is_instrumented():  # its span is the current one, and stays so
                 attempt.times["_traced_by"] = "opentelemetry"
                 known = {key: value for key, value in item.get(METADATA, {}).items() if key != "_traceparent"}
                 item = _item(sender.name, args, kwargs, task_id) | {METADATA: known}
@@ -402,22 +402,14 @@ def _postrun(sender: Any = None, task_id: Any = None, retval: Any = None, state:
             _after_retry(running, retval, state)
             return
         running.performing.__exit__(None, None, None)
-        if attempt is not None:
-            _over(sender, running, task_id, retval, state)
+        escaped = sys.exception()
+        if state == "SUCCESS" and escaped is running.around:
+            _finish(attempt)
+        else:
+            escaped = None if escaped is running.around else escaped
+            _over(sender, running, task_id, retval, state=state, escaped=escaped)
     except Exception as error:  # noqa: BLE001 - observing must not hurt the task
         config.faults.report("clues", error)
-
-
-def _over(task: Any, running: _Running, task_id: Any, retval: Any, state: Any) -> None:
-    escaped = sys.exception()
-    if escaped is running.around:
-        escaped = None
-    if state != "SUCCESS":
-        _ended_badly(task, running, retval, state, escaped)
-    elif escaped is None:
-        _finish(running.attempt)
-    else:
-        _here.unfinished = (task_id, running.attempt)  # its result could not be stored: task_internal_error follows
 
 
 def _after_retry(running: _Running, retval: Any, state: Any) -> None:
@@ -426,10 +418,16 @@ def _after_retry(running: _Running, retval: Any, state: Any) -> None:
         _fail(running.next, _described(_cause_of(retval)), "rejected")
 
 
-def _ended_badly(task: Any, running: _Running, retval: Any, state: Any, escaped: BaseException | None) -> None:
+def _over(
+    task: Any, running: _Running, task_id: Any, retval: Any, *, state: Any, escaped: BaseException | None
+) -> None:
+    """A task has ended, and not simply well; what escaped is an exception that Celery has not caught yet."""
     attempt, eager = running.attempt, task.request_stack.top.is_eager
-    assert attempt is not None
-    if state == "IGNORED":
+    if attempt is None:
+        return
+    if state == "SUCCESS":
+        _here.unfinished = (task_id, attempt)  # its result could not be stored: task_internal_error follows
+    elif state == "IGNORED":
         _finish(attempt)
     elif state == "FAILURE":
         _fail_by(attempt, retval)
