@@ -159,6 +159,7 @@ _WAYS: dict[str, Callable[..., Any]] = {
     "group": lambda: group(add.s(1, 1), add.s(2, 2)).apply_async(),
     "chord": lambda: chord([add.s(1, 1), add.s(2, 2)])(total.s()),
     "by_name": lambda: app.send_task("succeed", (1, 2)),
+    "pickled": lambda: app.send_task("succeed", (1, 2), serializer="pickle"),
     "kwargs": lambda: add.apply_async((1, 2), {"more": 3}),
     "unknown": lambda: app.send_task("nobody.knows", (1, 2)),
     "twice": lambda: add.apply_async((1, 2), task_id="the-same"),

@@ -214,6 +214,10 @@ def test_an_unknown_task(site: CelerySite) -> None:
     assert [event["args"] for event in events] == [[1, 2]] * 2
 
 
+def test_a_message_that_the_worker_may_not_read(site: CelerySite) -> None:
+    assert site.end_of("pickled") == ["1 enqueued", "1 failed rejected"]
+
+
 def test_a_task_that_is_due_later_is_dequeued_then(site: CelerySite) -> None:
     events = site.ended_as(site.id_of("succeed", 1, 2, delay=None, countdown=1))
     assert told(events) == WELL
@@ -476,6 +480,15 @@ def test_tasks_of_producers_without_clues_may_be_adopted(start: Start) -> None:
         count = len(site.story("the-same"))
         site.ask("twice", environ=bare)
         wait_for(lambda count=count: len(site.story("the-same")) == count + 3)  # type: ignore[misc]
+
+
+def test_the_older_message_protocol(start: Start) -> None:
+    site = start("--concurrency", "1", CELERY_SETTINGS='{"task_protocol": 1}')
+    site.work()
+    assert site.end_of("kwargs") == WELL
+    story = site.end_of("fail_first", str(site.place("first")), attempt=2)
+    assert story == [*BADLY[:3], "1 failed retrying", *again(WELL)]
+    assert site.end_of("succeed", 1, 2, countdown=1) == WELL
 
 
 # OpenTelemetry.
