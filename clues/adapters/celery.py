@@ -75,7 +75,6 @@ _patched: list[tuple[Any, str, Any]] = []
 _beside: Beside | None = None
 _main: int | None = None  # the worker's main process
 _ledger: Ledger | None = None  # a worker's
-_doomed: set[int] = set()  # processes of the pool whose tasks the main process has told the end of
 
 
 def install(app: Any) -> None:
@@ -135,6 +134,8 @@ def _guarded(handler: Callable[..., None]) -> Callable[..., None]:
 # processes share with the one that forked them; a mark can be overwritten by another's, seldom, and not soon.
 _SLOTS = 1 << 16
 _ended = memoryview(mmap.mmap(-1, 8 * _SLOTS)).cast("q")
+_PROCESSES = 1024
+_pool = memoryview(mmap.mmap(-1, 8 * _PROCESSES)).cast("q")  # the pool's processes, each written by itself
 
 
 def _began(attempt: Attempt) -> None:
@@ -352,7 +353,7 @@ def _prerun(sender: Any = None, task_id: Any = None, args: Any = None, kwargs: A
                 item["traceparent"] = context
         attempt = lifecycle.dequeued(queue, item, hold=True, redelivered=bool(redelivered))
         if attempt is not None:
-            if not redelivered:
+            if METADATA not in item:
                 _began(attempt)
             if _INSTRUMENTATION in sys.modules and _is_instrumented():  # its span is the current one, and stays so
                 attempt.times["_traced_by"] = "opentelemetry"
@@ -616,11 +617,11 @@ def _on_failure(original: Callable[..., Any]) -> Callable[..., Any]:
 @_guarded
 def _ended_by_itself(request: Any, error: BaseException, watched: set[str]) -> None:
     """A request whose process gave no result. Celery tried it again, put it back, found its result, or failed it."""
-    _will_die(request)
     if isinstance(error, Terminated) or getattr(request, "_already_cancelled", False) or request._already_revoked:
         return
     if getattr(request, "_clues_goes_back", False):
         return
+    _bury()
     attempt = _attempt_of(request.task, request)
     if isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
         if watched:
@@ -676,7 +677,6 @@ def _on_timeout(original: Callable[..., Any]) -> Callable[..., Any]:
 @_guarded
 def _overrun(request: Any, timeout: Any) -> None:
     if not getattr(request, "_clues_goes_back", False):
-        _will_die(request)
         _timed_out(_attempt_of(request.task, request), request, TimeLimitExceeded(timeout))
 
 
@@ -721,36 +721,40 @@ def _terminate(original: Callable[..., Any]) -> Callable[..., Any]:
     return terminate
 
 
-def _will_die(request: Any) -> None:
-    """The end of what this process of the pool was at is told here, and not by the next worker from its ledger."""
-    if request.worker_pid:
-        _doomed.add(request.worker_pid)
-        _bury()
-
-
 @_guarded
 def _bury(**_: Any) -> None:
-    """Remove the ledgers of the doomed who are dead; an end that stands in one had been decided, and is told."""
+    """Remove the ledgers of dead processes of the pool: Celery has failed what they were at, or begun it again.
+
+    An end that stands in one was decided there, and is told.
+    """
     if _ledger is None or _main != os.getpid():
         return
-    for pid in list(_doomed):
-        for ended, line in _ledger.inherited(pid):
-            if ended:
-                _retell(line)
-        if not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110
-            _doomed.discard(pid)
+    for pid in filter(None, _pool.tolist()):
+        if not _is_alive(pid):
+            _pool[pid % _PROCESSES] = 0
+            for ended, line in _ledger.inherited(pid):
+                if ended:
+                    _retell(line)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _retell(line: bytes) -> None:
-    lifecycle.retell(line)
     known = Event.from_line(line).metadata
     mark = hash((known["_event_hash"], known["_attempt"]))
-    _ended[mark % _SLOTS] = mark
+    if _ended[mark % _SLOTS] != mark:
+        lifecycle.retell(line)
+        _ended[mark % _SLOTS] = mark
 
 
 @_guarded
 def _shut_down(request: Any) -> None:
-    _will_die(request)
     _fail_elsewhere(_attempt_of(request.task, request), _described(Terminated("the worker shut down")), "shutdown")
 
 
@@ -794,10 +798,17 @@ def _worker_init(sender: Any = None, **_: Any) -> None:
         _ledger.settle()
 
 
+def _process_init(**_: Any) -> None:
+    pid = os.getpid()
+    if _ledger is not None and pid != _main:
+        _pool[pid % _PROCESSES] = pid
+
+
 def _process_shutdown(**_: Any) -> None:
     """A process of the pool leaves, after so many tasks for instance."""
     if _ledger is not None and _main != os.getpid():
         _ledger.leave()
+        _pool[os.getpid() % _PROCESSES] = 0
 
 
 @_guarded
@@ -833,6 +844,7 @@ _HANDLERS = (
     (signals.task_rejected, _rejected),
     (signals.worker_init, _worker_init),
     (signals.worker_before_create_process, _bury),
+    (signals.worker_process_init, _process_init),
     (signals.worker_process_shutdown, _process_shutdown),
     (signals.worker_shutdown, _worker_shutdown),
 )

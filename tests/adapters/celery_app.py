@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ def try_again(self: Any) -> None:
     """Its retry has headers of its own, and no error behind it."""
     if not self.request.retries:
         raise self.retry(countdown=0, headers={"mine": 1})
+
+
+@app.task(name="nap")
+def nap(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 @app.task

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -356,6 +358,26 @@ def test_no_attempt_has_two_ends(site: CelerySite) -> None:
         event["metadata"]["_event_id"] for event in site.events() if event["metadata"]["_event_id"].endswith(":end")
     )
     assert [(key, told(site.events(key.split(":")[0]))) for key, count in ends.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"task_acks_late": True, "task_reject_on_worker_lost": True}])
+def test_each_story_has_one_end_in_a_storm_of_kills(start: Start, settings: dict[str, Any]) -> None:
+    site = start("--concurrency", "4", CELERY_SETTINGS=json.dumps(settings))
+    worker = site.work()
+    before = site.settled()
+    for number in range(60):
+        site.ask("nap", 0.05)
+        if number % 6 == 0:
+            for child in Path(f"/proc/{worker.process.pid}/task/{worker.process.pid}/children").read_text().split()[:1]:
+                os.kill(int(child), signal.SIGKILL)
+    stories = site.since(before, 60)
+    site.settled()
+    site.kill()
+    site.work()  # which finds the ledgers of the dead
+    for event_hash in stories:
+        ends = [event for event in site.events(event_hash) if event["event_type"] in TERMINAL]
+        assert len(ends) == 1, told(site.events(event_hash))
+        assert ends[0]["metadata"].get("_reason", "killed:SIGKILL") == "killed:SIGKILL"
 
 
 # Pools.
