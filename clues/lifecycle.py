@@ -74,10 +74,9 @@ class Lifecycle:
         config = self.settings.config
         return config is not None and (bool(config.item_preprocessors) or config.propagator is not None)
 
-    @_hook
     def stamp(
-        self, config: Config, queue: str, item: Item, *, preprocess: bool = True, scheduled_time: float | None = None
-    ) -> Attempt:
+        self, queue: str, item: Item, *, preprocess: bool = True, scheduled_time: float | None = None
+    ) -> Attempt | None:
         """Write the metadata into an item that is about to be pushed, and run the item preprocessors.
 
         An item that has a hash already keeps it, and its attempt's number: it is the same job.
@@ -92,22 +91,32 @@ class Lifecycle:
         Returns:
             The attempt, for `enqueued`.
         """
-        return stamped(config, queue, item, preprocess=preprocess, scheduled_time=scheduled_time, system=self.system)
+        config = self.settings.config
+        if config is None:
+            return None
+        try:
+            return stamped(config, queue, item, preprocess, scheduled_time, self.system)
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(config, error)
+            return None
 
-    @_hook
-    def enqueued(self, config: Config, *attempts: Attempt | None) -> None:
+    def enqueued(self, *attempts: Attempt | None) -> None:
         """The push has succeeded, of one job or of several."""
-        events = []
-        for attempt in attempts:
-            if attempt is not None:
-                at = config.clock() if attempt.enqueued_time is None else attempt.enqueued_time
-                events.append(attempt.event(config, EventType.ENQUEUED, at))
-        self._publish_many(config, events)
+        config = self.settings.config
+        if config is None:
+            return
+        try:
+            events = []
+            for attempt in attempts:
+                if attempt is not None:
+                    at = config.clock() if attempt.enqueued_time is None else attempt.enqueued_time
+                    events.append(attempt.event(config, EventType.ENQUEUED, at))
+            _publish_many(config, events)
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(config, error)
 
-    @_hook
-    def dequeued(  # noqa: PLR0913 - what job systems know differs
+    def dequeued(
         self,
-        config: Config,
         queue: str,
         item: Mapping[str, Any],
         *,
@@ -128,24 +137,16 @@ class Lifecycle:
             The attempt, or None for an item that was enqueued without clues and is not adopted: then there are no
             events, as in resque-clues.
         """
-        attempt = recognise(config, queue, item, self.system)
-        if attempt is None:
+        config = self.settings.config
+        if config is None:
             return None
-        now = config.clock() if at is None else at
-        if attempt.enqueued_time is not None:
-            waited = now - attempt.enqueued_time
-            if waited < 0:
-                attempt.times["_clock_skew"] = -waited
-            if attempt.scheduled_time is not None and attempt.scheduled_time > attempt.enqueued_time:
-                waited = now - attempt.scheduled_time  # a delay that was asked for is no time in queue
-            attempt.times = {"_time_in_queue": max(waited, 0.0), **attempt.times}
-        if redelivered:
-            attempt.times["_redelivered"] = True
-        event = attempt.event(config, EventType.DEQUEUED, now)
-        if hold:
-            attempt.held = event
-        else:
-            self._publish(config, event)
+        try:
+            attempt = recognise(config, queue, item, self.system)
+            if attempt is not None:
+                _take(config, attempt, hold, at, redelivered)
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(config, error)
+            return None
         return attempt
 
     @_hook
@@ -164,22 +165,31 @@ class Lifecycle:
         """
         return Performing(self, attempt, queue, item)
 
-    @_hook
-    def perform_started(self, config: Config, attempt: Attempt | None) -> None:
+    def perform_started(self, attempt: Attempt | None) -> None:
         """The job's code is about to run; `performing` says it where that can wrap the code."""
-        if attempt is not None:
+        config = self.settings.config
+        if attempt is None or config is None:
+            return
+        try:
             event = attempt.begun = attempt.event(config, EventType.PERFORM_STARTED, config.clock())
-            if attempt.held is None:
-                self._publish(config, event)
+            held = attempt.held
+            if held is None:
+                _publish(config, event)
             else:
-                held, attempt.held = attempt.held, None
-                self._publish_many(config, [held, event])
+                attempt.held = None
+                _publish_many(config, [held, event])
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(config, error)
 
-    @_hook
-    def perform_finished(self, config: Config, attempt: Attempt | None) -> None:
+    def perform_finished(self, attempt: Attempt | None) -> None:
         """The job has ended well, and that is committed."""
-        if attempt is not None and not attempt.ended:
-            self._publish(config, self._ending(config, attempt, EventType.PERFORM_FINISHED))
+        config = self.settings.config
+        if attempt is None or config is None or attempt.ended:
+            return
+        try:
+            _publish(config, _ending(config, attempt, EventType.PERFORM_FINISHED))
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(config, error)
 
     def failed(
         self,
@@ -193,10 +203,8 @@ class Lifecycle:
         """The job has failed, and that is committed; the arguments are those of `outcome`."""
         self.publish(self.outcome(attempt, failure, reason=reason, reporter=reporter, retrying=retrying))
 
-    @_hook
-    def outcome(  # noqa: PLR0913 - what job systems know differs
+    def outcome(
         self,
-        config: Config,
         attempt: Attempt | None,
         failure: Failure | None = None,
         *,
@@ -218,36 +226,34 @@ class Lifecycle:
         Returns:
             The event; None without an attempt, or where it had its outcome before.
         """
-        if attempt is None or attempt.ended:
+        config = self.settings.config
+        if attempt is None or config is None or attempt.ended:
             return None
-        if failure is None:
-            return self._ending(config, attempt, EventType.PERFORM_FINISHED)
-        message, message_cut = config.sanitizer.message(failure.message)
-        backtrace, backtrace_cut = config.sanitizer.backtrace(failure.backtrace)
-        told: dict[str, Any] = {
-            "_exception": config.sanitizer.name(failure.exception),
-            "_message": message,
-            "_backtrace": backtrace,
-        }
-        if reason is not None:
-            told |= {"_reason": reason, "_reporter": reporter}
-        if retrying:
-            told["_retrying"] = True
-        attempt.cut += ["_message"] * message_cut + ["_backtrace"] * backtrace_cut
-        return self._ending(config, attempt, EventType.FAILED, told)
+        try:
+            if failure is None:
+                return _ending(config, attempt, EventType.PERFORM_FINISHED)
+            return _failed(config, attempt, failure, reason, reporter, retrying)
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(config, error)
+            return None
 
-    @_hook
-    def publish(self, config: Config, *events: Event | None) -> None:
+    def publish(self, *events: Event | None) -> None:
         """Publish what `outcome` gave, once or several times."""
-        if len(events) == 1 and events[0] is not None:  # mostly
-            self._publish(config, events[0])
-        else:
-            self._publish_many(config, [event for event in events if event is not None])
+        config = self.settings.config
+        if config is None:
+            return
+        try:
+            if len(events) == 1 and events[0] is not None:  # mostly
+                _publish(config, events[0])
+            else:
+                _publish_many(config, [event for event in events if event is not None])
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            _report(config, error)
 
     @_hook
     def retell(self, config: Config, line: bytes) -> None:
         """Publish an event by its standard line: whoever should have has died. Readers know it by its ``_event_id``."""
-        self._publish(config, replace(Event.from_line(line), marshaller=config.marshaller))
+        _publish(config, replace(Event.from_line(line), marshaller=config.marshaller))
 
     @_hook
     def destroyed(self, config: Config, queue: str, item: Mapping[str, Any]) -> None:
@@ -255,7 +261,7 @@ class Lifecycle:
         attempt = recognise(config, queue, item, self.system)
         if attempt is not None:
             attempt.ended = True
-            self._publish(config, attempt.event(config, EventType.DESTROYED, config.clock()))
+            _publish(config, attempt.event(config, EventType.DESTROYED, config.clock()))
 
     @_hook
     def activate(self, config: Config, item: Mapping[str, Any]) -> AbstractContextManager[object] | None:
@@ -278,47 +284,6 @@ class Lifecycle:
         """Leave the trace context that `activate` entered."""
         manager.__exit__(kind, error, trace)
 
-    @staticmethod
-    def _ending(config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any] | None = None) -> Event:
-        attempt.ended = True
-        if attempt.elapsed is not None:
-            told = {"_time_to_perform": attempt.elapsed, **(told or {})}
-        if attempt.context is not None and attempt.context.written:
-            spent = len(json_encoder()(attempt.carried)) if attempt.carried else 0
-            written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
-            attempt.cut += ["metadata"] * (written_cut and "metadata" not in attempt.cut)
-            told = {**(told or {}), **written}
-        return attempt.event(config, event_type, config.clock(), told)
-
-    def _publish(self, config: Config, event: Event) -> None:
-        self._give(config, config.publisher.publish, event, "the event is lost to it, the job goes on")
-
-    def _publish_many(self, config: Config, events: list[Event]) -> None:
-        publish_many = getattr(config.publisher, "publish_many", None) if len(events) > 1 else None
-        if publish_many is None:
-            for event in events:
-                self._publish(config, event)
-            return
-        for start in range(0, len(events), _AT_ONCE):
-            some = events[start : start + _AT_ONCE] if len(events) > _AT_ONCE else events
-            self._give(config, publish_many, some, "the events are lost to it, the jobs go on")
-
-    @staticmethod
-    def _give(config: Config, publish: Callable[[T], object], told: T, consequence: str) -> None:
-        if _here.publishing:
-            error = RecursionError("a publisher caused this event; it is not published")
-            config.faults.report(name_of(config.publisher), error)
-            return
-        _here.publishing = True
-        try:
-            publish(told)
-        except interrupts():  # meant for the job's code that enqueues
-            raise
-        except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
-            config.faults.report(name_of(config.publisher), error, consequence)
-        finally:
-            _here.publishing = False
-
 
 class Performing:
     """The time in which the job's own code runs. Its own errors never reach the job, the job's pass through."""
@@ -337,19 +302,21 @@ class Performing:
         """Publish perform_started, bind the job's context, and start its clock."""
         attempt = self._attempt
         self._lifecycle.perform_started(attempt)
-        known = dict(metadata_in(self._item) or {})
-        if attempt is not None:
-            known |= attempt.times
-        event_hash = attempt.event_hash if attempt is not None else read_hash(known)
-        self._context = JobContext(event_hash, self._queue, self._item.get("class"), known)
-        if attempt is not None:
-            attempt.context = self._context
+        item = self._item
+        known = dict(metadata_in(item) or {})
+        if attempt is None:
+            context = JobContext(read_hash(known), self._queue, item.get("class"), known)
+        else:
+            known.update(attempt.times)
+            context = JobContext(attempt.event_hash, self._queue, item.get("class"), known)
+            attempt.context = context
+        self._context = context
         config = self._lifecycle.settings.config
         if config is not None and config.propagator is not None and "_traced_by" not in known:  # else theirs is current
-            self._activated = self._lifecycle.activate(self._item)
-        self._context.bind()
-        self._started = config.monotonic() if config is not None else None
-        return self._context
+            self._activated = self._lifecycle.activate(item)
+        context.bind()
+        self._started = None if config is None else config.monotonic()
+        return context
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -363,10 +330,98 @@ class Performing:
             self._lifecycle.deactivate(self._activated, kind, error, trace)
 
 
-class _Here(threading.local):
-    """Whether this thread is inside a publisher: what a publisher causes is not published, or it would never end."""
+def _take(config: Config, attempt: Attempt, hold: bool, at: float | None, redelivered: bool) -> None:
+    """Tell that a worker has taken an attempt."""
+    now = config.clock() if at is None else at
+    enqueued, scheduled = attempt.enqueued_time, attempt.scheduled_time
+    if enqueued is not None:
+        waited = passed = now - enqueued
+        if scheduled is not None and scheduled > enqueued:
+            waited = now - scheduled  # a delay that was asked for is no time in queue
+        attempt.times["_time_in_queue"] = waited if waited >= 0 else 0.0
+        if passed < 0:
+            attempt.times["_clock_skew"] = -passed
+    if redelivered:
+        attempt.times["_redelivered"] = True
+    event = attempt.event(config, EventType.DEQUEUED, now)
+    if hold:
+        attempt.held = event
+    else:
+        _publish(config, event)
 
-    publishing = False
+
+def _failed(  # noqa: PLR0913, PLR0917 - as `outcome`
+    config: Config, attempt: Attempt, failure: Failure, reason: str | None, reporter: str, retrying: bool
+) -> Event:
+    message, message_cut = config.sanitizer.message(failure.message)
+    backtrace, backtrace_cut = config.sanitizer.backtrace(failure.backtrace)
+    told: dict[str, Any] = {
+        "_exception": config.sanitizer.name(failure.exception),
+        "_message": message,
+        "_backtrace": backtrace,
+    }
+    if reason is not None:
+        told |= {"_reason": reason, "_reporter": reporter}
+    if retrying:
+        told["_retrying"] = True
+    attempt.cut += ["_message"] * message_cut + ["_backtrace"] * backtrace_cut
+    return _ending(config, attempt, EventType.FAILED, told)
 
 
-_here = _Here()
+def _ending(config: Config, attempt: Attempt, event_type: EventType, told: dict[str, Any] | None = None) -> Event:
+    attempt.ended = True
+    if attempt.elapsed is not None:
+        took = {"_time_to_perform": attempt.elapsed}
+        told = took if told is None else took | told
+    if attempt.context is not None and attempt.context.written:
+        spent = len(json_encoder()(attempt.carried)) if attempt.carried else 0
+        written, written_cut = config.sanitizer.metadata(attempt.context.written, spent=spent)
+        attempt.cut += ["metadata"] * (written_cut and "metadata" not in attempt.cut)
+        told = {**(told or {}), **written}
+    return attempt.event(config, event_type, config.clock(), told)
+
+
+def _publish_many(config: Config, events: list[Event]) -> None:
+    publish_many = getattr(config.publisher, "publish_many", None) if len(events) > 1 else None
+    if publish_many is None:
+        for event in events:
+            _publish(config, event)
+    elif len(events) <= _AT_ONCE:
+        _give(config, publish_many, events)
+    else:
+        for start in range(0, len(events), _AT_ONCE):
+            _give(config, publish_many, events[start : start + _AT_ONCE])
+
+
+def _publish(config: Config, event: Event) -> None:
+    _give(config, config.publisher.publish, event)
+
+
+def _give(config: Config, publish: Callable[[T], object], told: T) -> None:
+    here = _here.__dict__  # this thread's
+    if here:
+        error = RecursionError("a publisher caused this event; it is not published")
+        config.faults.report(name_of(config.publisher), error)
+        return
+    here["publishing"] = True
+    try:
+        publish(told)
+    except interrupts():  # meant for the job's code that enqueues
+        raise
+    except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
+        one = isinstance(told, Event)
+        lost = "the event is lost to it, the job goes on" if one else "the events are lost to it, the jobs go on"
+        config.faults.report(name_of(config.publisher), error, lost)
+    finally:
+        here.clear()
+
+
+def _report(config: Config, error: Exception) -> None:
+    """Count our own error, that never reaches a job; what was meant for the job's code goes on."""
+    if isinstance(error, interrupts()):
+        raise error
+    config.faults.report("clues", error)
+
+
+# Whether this thread is inside a publisher: what a publisher causes is not published, or it would never end.
+_here = threading.local()

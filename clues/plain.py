@@ -34,6 +34,8 @@ MAX_KEY = 200
 
 def plain(value: Any) -> Any:
     """A value as JSON can hold it, not redacted, for metadata on its way into an item; whole up to a mebibyte."""
+    if type(value) is dict and (copied := calm_copy(value, PLAIN_SIZE, NO_SECRETS)) is not None:
+        return copied
     return Walk(NO_SECRETS, PLAIN_SIZE).value(value)
 
 
@@ -70,8 +72,9 @@ def _calm(value: Any, left: int, depth: int, secrets: SecretNames) -> tuple[Any,
     if type(value) is not dict:
         return _calm_all(value, left, depth, secrets)
     value = value.copy()  # in one step, so that its keys are those that are looked at, whatever other threads do
+    calm_keys = secrets.calm_keys
     for key in value:
-        if type(key) is not str or (key not in secrets.calm_keys and not secrets.calm_key(key)):
+        if type(key) is not str or (key not in calm_keys and not secrets.calm_key(key)):
             raise _NeedsWalk
         left -= 4 * len(key) + 4
     done, left = _calm_all(value.values(), left, depth, secrets)

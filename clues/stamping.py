@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clues.attempt import METADATA, Attempt, metadata_in, process_id
@@ -10,18 +10,17 @@ from clues.config import Config
 from clues.errors import interrupts
 from clues.metadata import read_attempt, read_hash, users_own
 from clues.plain import plain
-from clues.plugs import Item, name_of
+from clues.plugs import Item, ItemPreprocessor, name_of
 from clues.runtime import current_job
 
 
-def stamped(  # noqa: PLR0913 - what job systems know differs
+def stamped(  # noqa: PLR0913, PLR0917 - what job systems know differs
     config: Config,
     queue: str,
     item: Item,
-    *,
     preprocess: bool,
-    scheduled_time: float | None = None,
-    system: str | None = None,
+    scheduled_time: float | None,
+    system: str | None,
 ) -> Attempt:
     """Write the metadata into an item, and give the attempt that it is.
 
@@ -41,7 +40,7 @@ def stamped(  # noqa: PLR0913 - what job systems know differs
     if not before and not preprocess:
         item[METADATA] = own
     else:
-        item[METADATA] = own | users_own(before)
+        item[METADATA] = own | users_own(before) if before else own.copy()
         if preprocess:
             _preprocess(config, queue, item)
         item[METADATA] = own | _plain_metadata(config, item.get(METADATA), before, own)
@@ -64,9 +63,9 @@ def _system_keys(config: Config, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _preprocess(config: Config, queue: str, item: Item) -> None:
     before = dict(item)
-    steps = [*config.item_preprocessors]
+    steps: Iterable[ItemPreprocessor] = config.item_preprocessors
     if config.propagator is not None:
-        steps.insert(0, lambda _, item: config.propagator.inject(item))  # type: ignore[union-attr]
+        steps = [lambda _, item: config.propagator.inject(item), *steps]  # type: ignore[union-attr]
     for step in steps:
         try:
             step(queue, item)
@@ -77,7 +76,8 @@ def _preprocess(config: Config, queue: str, item: Item) -> None:
     damaged = {
         key: value
         for key, value in before.items()
-        if key not in item or (key in {"class", "args"} and _kind(item[key]) is not _kind(value))
+        if item.get(key, item) is not value  # what was not touched is whole
+        and (key not in item or (key in {"class", "args"} and _kind(item[key]) is not _kind(value)))
     }
     if damaged:
         wrong = TypeError(f"damaged the item's {' and '.join(map(str, damaged))}")
@@ -98,7 +98,9 @@ def _plain_metadata(config: Config, found: object, before: Mapping[str, Any], ow
         more = {key: value for key, value in found.items() if type(key) is not str or key not in own}
         if not more:
             return more
-        cleaned = plain(more)
+        cleaned: dict[str, Any] = plain(more)
+        if own.keys().isdisjoint(cleaned):
+            return cleaned
         return {key: value for key, value in cleaned.items() if key not in own}
     except Exception as error:  # noqa: BLE001 - user code
         config.faults.report("item preprocessor", error, "its fields are left out")

@@ -134,6 +134,7 @@ class _File:
         self.path = path
         self._using = ForkLock()
         self._fd = -1
+        self._opened_under: object = None
         self._doubtful = False
         self._flood = Flood(0.1)
         try:
@@ -155,11 +156,11 @@ class _File:
         with self._using.lock:
             if self._fd >= 0 and self._is_ours(self._fd):
                 os.close(self._fd)
-            self._fd = -1
+            self._fd, self._opened_under = -1, None
 
     def _append(self, text: bytes) -> None:
-        with self._using.lock:
-            if self._fd < 0 or self._pid != os.getpid() or (self._flood.lets_look() and not self._is_current()):
+        with (lock := self._using.lock):  # a forked child has another
+            if lock is not self._opened_under or (self._flood.lets_look() and not self._is_current()):
                 self._open()
             if self._doubtful and not self._ends_whole():
                 text = b"\n" + text
@@ -193,9 +194,9 @@ class _File:
         self._fd = fd
         found = os.fstat(fd)
         self._identity = found.st_dev, found.st_ino
+        self._opened_under = self._using.lock
         self._flood.over()
         self._is_file = stat.S_ISREG(found.st_mode)
-        self._pid = os.getpid()
 
     def _is_ours(self, fd: int) -> bool:
         """Whether the number still stands for our file: a daemon closes all, and the number may be another's now."""
