@@ -69,12 +69,12 @@ def test_every_attempt_that_began_has_one_end(site: Site) -> None:
         for place in running:
             place.with_suffix(".go").touch()
             waiting.remove(place)
-        site.work(ready=False)
+        site.start()
         last = site.place("mark")  # the one before may have been lost
         site.ask("mark", str(last))
     for place in waiting:  # some begin beside the last one, or later
         place.with_suffix(".go").touch()
-    site.work(ready=False)
+    site.start()
     wait_for(lambda: not open_ends(site, hashes), "the ends of all that began", timeout=180)
     for events in attempts(site, hashes).values():
         ends = {json.dumps(event, sort_keys=True) for event in events if event["event_type"] in TERMINAL}
@@ -98,13 +98,15 @@ def kill(pid: int) -> None:
 def begun(site: Site, waiting: list[Path], last: Path) -> list[Path]:
     """The jobs that have begun; none when the last one has run, for what has not begun then never will, or not soon."""
 
-    def look() -> list[Path] | None:
-        if site.worker is None or site.worker.process.poll() is not None:
-            site.work(ready=False)
-        found = [place for place in waiting if place.exists()]
-        return found or ([] if last.exists() else None)
+    found: list[Path] = []
 
-    return wait_for(lambda: (look(),) if look() is not None else None, "another job's beginning", timeout=120)[0] or []
+    def look() -> bool:
+        site.start()
+        found[:] = [place for place in waiting if place.exists()]
+        return bool(found) or last.exists()
+
+    wait_for(look, "another job's beginning", timeout=120)
+    return found
 
 
 def attempts(site: Site, hashes: list[str]) -> dict[tuple[str, int], list[Event]]:

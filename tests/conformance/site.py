@@ -141,23 +141,29 @@ class Site:
 
     # The worker.
 
-    def work(self, *, ready: bool = True, **environ: str) -> Program:
+    def work(self, **environ: str) -> Program:
         """Start the worker, unless it runs, and wait until it has worked a job.
 
         Args:
-            ready: whether to wait for that; a queue that is full has other jobs first.
             environ: what it finds in its environment besides; a worker that runs already is then stopped first.
         """
         if environ:
             self.stop()
-        if self.worker is None or self.worker.process.poll() is not None:
+        if not self._ended():
+            assert self.worker is not None
+            return self.worker
+        worker = self.start(**environ)
+        sign = self.place("sign")
+        self.enqueue("mark", str(sign))
+        wait_for(lambda: sign.exists() or self._ended(), "the worker's first job", timeout=60)
+        assert sign.exists(), self.said()
+        return worker
+
+    def start(self, **environ: str) -> Program:
+        """Start the worker, unless it runs, and don't wait for it."""
+        if self._ended():
             self.worker = self.program(self.system.command(self), **environ)
-            if not ready:
-                return self.worker
-            sign = self.place("sign")
-            self.enqueue("mark", str(sign))
-            wait_for(lambda: sign.exists() or self._ended(), "the worker's first job", timeout=60)
-            assert sign.exists(), self.said()
+        assert self.worker is not None
         return self.worker
 
     def program(self, command: Sequence[str], **environ: str) -> Program:
