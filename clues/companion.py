@@ -19,7 +19,7 @@ from clues.event import Sampler
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 30.0  # seconds
 _LASTED = 60.0  # seconds after which a death is no sign of trouble
-_LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent to all of a group while events are still to come
+_LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)  # sent to groups while events are to come
 
 
 class Beside:

@@ -34,6 +34,7 @@ from typing import Any, Concatenate, ParamSpec
 from weakref import WeakSet
 
 from clues.attempt import METADATA, Attempt
+from clues.config import configure_from_environment
 from clues.errors import MissingExtraError, let_through
 from clues.lifecycle import Lifecycle, Performing
 from clues.metadata import failure_of, read_attempt, read_hash
@@ -190,6 +191,12 @@ class CluesMiddleware(Middleware):
     """
 
     def __init__(self) -> None:
+        """Make it for one broker.
+
+        Raises:
+            ConfigError: clues is to be configured by the environment alone, and that is mistaken.
+        """
+        configure_from_environment()
         self._watching: list[threading.Event] = []
 
     # Of the program's processes.

@@ -31,7 +31,7 @@ from typing import Any
 from weakref import WeakSet
 
 from clues.companion import Beside, start_companion
-from clues.config import Config
+from clues.config import Config, configure_from_environment
 from clues.errors import MissingExtraError, interrupts, let_through
 from clues.event import Event
 from clues.ledger import Ledger
@@ -68,7 +68,12 @@ _instances: WeakSet[Any] = WeakSet()
 
 
 def install(huey: Huey) -> None:
-    """Have an instance's tasks told, where they are enqueued and where they run. Twice is once."""
+    """Have an instance's tasks told, where they are enqueued and where they run. Twice is once.
+
+    Raises:
+        ConfigError: clues is to be configured by the environment alone, and that is mistaken.
+    """
+    configure_from_environment()
     if _HOOKS not in huey.__dict__:
         huey.__dict__[_HOOKS] = _Hooks(huey)
         _instances.add(huey)
