@@ -3,7 +3,7 @@
 Some systems forget a job with the worker that ran it: nobody would ever tell its end. Each worker process keeps a file,
 its *ledger*, with a slot for every job that it runs::
 
-    begin(attempt)         the slot holds the attempt's perform_started
+    begin(attempt)         the slot holds the attempt's dequeued or perform_started
     end(attempt, event)    it holds the event that ends the attempt; that is published; the slot is free again
 
 Whoever finds the ledger of a dead process (its lock is free) finishes the stories in it: an end that was decided is
@@ -75,9 +75,11 @@ class Ledger:
         _all.append(self)
 
     def begin(self, attempt: Attempt | None) -> None:
-        """An attempt's code is about to run, and its perform_started is published."""
-        if attempt is not None and attempt.begun is not None and (slot := self._slot_for(attempt)) is not None:
-            self._write(slot, _BEGUN, attempt.begun)
+        """An attempt's code is about to run; best before that is published, for a process may die in between."""
+        if attempt is None or (event := attempt.held or attempt.begun) is None:
+            return
+        if (slot := self._slot_for(attempt)) is not None:
+            self._write(slot, _BEGUN, event)
 
     def decide(self, attempt: Attempt | None, event: Event | None) -> None:
         """What is about to be committed, and told then by `end`; to be used with `inherited`, not with `settle`.

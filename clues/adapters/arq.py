@@ -289,9 +289,9 @@ class _Run:
         """The job's coroutine begins."""
         item = self.item or self._known
         self.attempt = lifecycle.dequeued(self.queue, item, hold=True, at=self.at)
+        self.ledger.begin(self.attempt)
         self.performing = lifecycle.performing(self.attempt, self.queue, item)
         self.performing.__enter__()
-        self.ledger.begin(self.attempt)
 
     def stop(self, error: BaseException | None) -> None:
         """It is over."""

@@ -359,10 +359,10 @@ def _prerun(sender: Any = None, task_id: Any = None, args: Any = None, kwargs: A
                 attempt.times["_traced_by"] = "opentelemetry"
                 known = {key: value for key, value in item.get(METADATA, {}).items() if key != "_traceparent"}
                 item = _item(sender.name, args, kwargs, task_id) | {METADATA: known}
-        performing = lifecycle.performing(attempt, queue, item)
-        performing.__enter__()
         if _ledger is not None and not sender.acks_late and not request.is_eager:
             _ledger.begin(attempt)  # else its message would be delivered again
+        performing = lifecycle.performing(attempt, queue, item)
+        performing.__enter__()
         request._clues = _Running(attempt, performing)
     except Exception as error:  # noqa: BLE001 - observing must not hurt the task
         config.faults.report("clues", error)

@@ -334,7 +334,6 @@ class _Hooks:
                 run.at = config.clock()
                 self._taken(task, run)
                 if run.attempt is not None:
-                    run.attempt.begun = run.attempt.held
                     self.ledger.begin(run.attempt)
                     run.noted = True
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job

@@ -299,12 +299,12 @@ class _Run:
     def start(self) -> JobContext:
         """Its code is about to run. If nobody will be given the message again, our ledger has it."""
         attempt = self.attempt if self.attempt is None or not self.attempt.ended else None  # it waited for too long
+        if self.early is None and self.ledger is not None and self.acked:
+            self.ledger.begin(attempt)
         self.performing = lifecycle.performing(attempt, self.queue, self.item)
         context = self.performing.__enter__()
         if self.early is not None:
             context.written = self.early.written
-        elif self.ledger is not None and self.acked:
-            self.ledger.begin(attempt)
         return context
 
     def perform(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,7 @@
 """Workers of every job system, and the processes that run its jobs, are killed again and again: the accounts are right.
 
-Whatever the system makes of its jobs, each attempt that has begun has one end, and never two that differ. How many jobs
+Whatever the system makes of its jobs, each attempt that has begun has one end, and never two that differ, but where the
+system itself runs a job twice. How many jobs
 and kills is said by CLUES_STORM_JOBS; a few show what can be shown in seconds.
 """
 
@@ -82,8 +83,11 @@ def test_every_attempt_that_began_has_one_end(site: Site) -> None:
 
     wait_for(ended, "the ends of all that began", timeout=180)
     for events in attempts(site, hashes).values():
-        ends = {json.dumps(event, sort_keys=True) for event in events if event["event_type"] in TERMINAL}
-        assert len(ends) == 1, events
+        ends = [event for event in events if event["event_type"] in TERMINAL]
+        assert len({event["event_type"] for event in ends}) == 1, events
+        # A message that is delivered again is run twice: its worker died between the end and saying so.
+        again = any(event["metadata"].get("_redelivered") for event in events)
+        assert again or len({json.dumps(event, sort_keys=True) for event in ends}) == 1, events
 
 
 def kill_all(site: Site, running: list[Path]) -> None:
