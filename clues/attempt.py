@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from clues.config import Config
-from clues.event import Event, EventType
+from clues.event import Event, EventType, new_event
 from clues.metadata import (
+    END_OF_TIME,
     ID_ENDS,
+    SYSTEM_KEYS,
     hash_of,
     read_attempt,
     read_enqueued_time,
@@ -85,12 +87,16 @@ class Attempt:
         self.worker_class = sanitizer.name(item.get("class"))
         self.event_hash = event_hash or read_hash(known) or config.new_hash()
         self.number = read_attempt(known)
-        self.enqueued_time = read_enqueued_time(known)
+        enqueued = known.get("_enqueued_time")
+        # Ours, mostly; else read with care.
+        self.enqueued_time = (
+            enqueued if type(enqueued) is float and 0 < enqueued < END_OF_TIME else read_enqueued_time(known)
+        )
         self.scheduled_time = read_scheduled_time(known) if "_scheduled_time" in known else None
         self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
         self.carried: dict[str, Any] = {}
         self.cut = ["args"] if args_cut else []
-        if own := users_own(known):
+        if not known.keys() <= SYSTEM_KEYS and (own := users_own(known)):
             self.carried, metadata_cut = sanitizer.metadata(own)
             self.cut += ["metadata"] * metadata_cut
         self.times: dict[str, Any] = {}
@@ -135,7 +141,8 @@ class Attempt:
                 metadata.setdefault(key, value)
         if self.cut:
             metadata["_truncated"] = [*self.cut]
-        return Event(event_type, timestamp(at), self.queue, metadata, self.worker_class, self.args, config.marshaller)
+        at_text = timestamp(at)
+        return new_event(event_type, at_text, self.queue, metadata, self.worker_class, self.args, config.marshaller)
 
 
 _process = os.getpid()
@@ -162,7 +169,9 @@ def metadata_in(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def recognise(config: Config, queue: str, item: Mapping[str, Any], system: str | None = None) -> Attempt | None:
     """The attempt that an item from a queue is; None for one that was enqueued without clues and is not adopted."""
-    known = metadata_in(item)
+    known = item.get(METADATA)
+    if type(known) is not dict:
+        known = metadata_in(item)
     event_hash = None if known is None else read_hash(known)
     if event_hash is None:
         if not config.adopt_unstamped:

@@ -213,6 +213,35 @@ class Event:
 ) = (vars(Event)[name].__set__ for name in Event.__slots__)  # fmt: skip
 
 
+class _Blank:
+    """An event that is being filled in."""
+
+    __slots__ = Event.__slots__
+
+
+def new_event(  # noqa: PLR0913, PLR0917 - the fields
+    event_type: EventType,
+    timestamp: str,
+    queue: str | None,
+    metadata: Mapping[str, Any],
+    worker_class: str | None,
+    args: Sequence[Any],
+    marshaller: Marshaller | None,
+) -> Event:
+    """As `Event`, in half the time: every job has several."""
+    event: Any = _Blank()
+    event.event_type = event_type
+    event.timestamp = timestamp
+    event.queue = queue
+    event.metadata = metadata
+    event.worker_class = worker_class
+    event.args = args
+    event.marshaller = marshaller
+    event._line = event._marshalled = None  # noqa: SLF001 - its own
+    event.__class__ = Event  # of the same slots
+    return event  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A state at one moment, such as a queue's depth.

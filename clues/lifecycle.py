@@ -111,7 +111,10 @@ class Lifecycle:
                 if attempt is not None:
                     at = config.clock() if attempt.enqueued_time is None else attempt.enqueued_time
                     events.append(attempt.event(config, EventType.ENQUEUED, at))
-            _publish_many(config, events)
+            if len(events) == 1:  # mostly
+                _give(config, config.publisher.publish, events[0])
+            else:
+                _publish_many(config, events)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
             _report(config, error)
 
@@ -174,7 +177,7 @@ class Lifecycle:
             event = attempt.begun = attempt.event(config, EventType.PERFORM_STARTED, config.clock())
             held = attempt.held
             if held is None:
-                _publish(config, event)
+                _give(config, config.publisher.publish, event)
             else:
                 attempt.held = None
                 _publish_many(config, [held, event])
@@ -187,7 +190,7 @@ class Lifecycle:
         if attempt is None or config is None or attempt.ended:
             return
         try:
-            _publish(config, _ending(config, attempt, EventType.PERFORM_FINISHED))
+            _give(config, config.publisher.publish, _ending(config, attempt, EventType.PERFORM_FINISHED))
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
             _report(config, error)
 
@@ -244,7 +247,7 @@ class Lifecycle:
             return
         try:
             if len(events) == 1 and events[0] is not None:  # mostly
-                _publish(config, events[0])
+                _give(config, config.publisher.publish, events[0])
             else:
                 _publish_many(config, [event for event in events if event is not None])
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
@@ -253,7 +256,7 @@ class Lifecycle:
     @_hook
     def retell(self, config: Config, line: bytes) -> None:
         """Publish an event by its standard line: whoever should have has died. Readers know it by its ``_event_id``."""
-        _publish(config, replace(Event.from_line(line), marshaller=config.marshaller))
+        _give(config, config.publisher.publish, replace(Event.from_line(line), marshaller=config.marshaller))
 
     @_hook
     def destroyed(self, config: Config, queue: str, item: Mapping[str, Any]) -> None:
@@ -261,7 +264,7 @@ class Lifecycle:
         attempt = recognise(config, queue, item, self.system)
         if attempt is not None:
             attempt.ended = True
-            _publish(config, attempt.event(config, EventType.DESTROYED, config.clock()))
+            _give(config, config.publisher.publish, attempt.event(config, EventType.DESTROYED, config.clock()))
 
     @_hook
     def activate(self, config: Config, item: Mapping[str, Any]) -> AbstractContextManager[object] | None:
@@ -347,7 +350,7 @@ def _take(config: Config, attempt: Attempt, hold: bool, at: float | None, redeli
     if hold:
         attempt.held = event
     else:
-        _publish(config, event)
+        _give(config, config.publisher.publish, event)
 
 
 def _failed(  # noqa: PLR0913, PLR0917 - as `outcome`
@@ -385,16 +388,12 @@ def _publish_many(config: Config, events: list[Event]) -> None:
     publish_many = getattr(config.publisher, "publish_many", None) if len(events) > 1 else None
     if publish_many is None:
         for event in events:
-            _publish(config, event)
+            _give(config, config.publisher.publish, event)
     elif len(events) <= _AT_ONCE:
         _give(config, publish_many, events)
     else:
         for start in range(0, len(events), _AT_ONCE):
             _give(config, publish_many, events[start : start + _AT_ONCE])
-
-
-def _publish(config: Config, event: Event) -> None:
-    _give(config, config.publisher.publish, event)
 
 
 def _give(config: Config, publish: Callable[[T], object], told: T) -> None:

@@ -23,7 +23,7 @@ JOB_KEYS = frozenset({
 })  # fmt: skip
 SYSTEM_KEYS = EVENT_KEYS | JOB_KEYS
 
-_END_OF_TIME = 253_402_300_800  # the year 10000; NaN, infinity and integers that no float holds are beyond it too
+END_OF_TIME = 253_402_300_800  # the year 10000; NaN, infinity and integers that no float holds are beyond it too
 _TOO_MANY_ATTEMPTS = 1_000_000_000
 _MAX_LINKED_ERRORS = 8
 _MAX_FRAMES = 200
@@ -61,6 +61,9 @@ _last_second = (0, "1970-01-01T00:00:00")
 
 def read_hash(metadata: Mapping[str, Any]) -> str | None:
     """The job's hash from an item's metadata, if it has a usable one; the ``_`` key is the one that counts."""
+    found = metadata.get("_event_hash")
+    if type(found) is str and 0 < len(found) <= 128 and found.isprintable():  # noqa: PLR2004
+        return found
     for key in ("_event_hash", "event_hash"):
         found = metadata.get(key)
         # Room for a foreign system's ids, none for lone surrogates and newlines.
@@ -97,7 +100,7 @@ def _read_time(metadata: Mapping[str, Any], key: str) -> float | None:
     if found is None:
         return None
     # A tuple: a union of types is made anew each time, at every event.
-    if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 < found < _END_OF_TIME:
+    if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 < found < END_OF_TIME:
         return float(found)
     return None
 

@@ -55,8 +55,7 @@ class Sanitizer:
         """A job's arguments, and whether anything of them was cut."""
         if type(args) not in {list, tuple}:
             args = _listed(args)
-        secret = self.args_of.get(worker_class or "")
-        if secret and self.words:
+        if self.args_of and (secret := self.args_of.get(worker_class or "")) and self.words:
             args = [REDACTED if position in secret else value for position, value in enumerate(args)]
         copied = calm_copy(args, self.limits.args, self._names)
         if copied is not None:

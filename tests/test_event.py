@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import sys
 from collections.abc import Iterator
+from dataclasses import FrozenInstanceError, asdict, replace
 from typing import Any
 
 import pytest
 
 from clues import Event, EventType
-from clues.event import TERMINAL, Publisher, json_encoder, marshal
+from clues.event import TERMINAL, Publisher, json_encoder, marshal, new_event
 from clues.testing import RecordingPublisher
 
 LINE = (
@@ -195,3 +197,18 @@ def test_the_publisher_protocol() -> None:
     """Anything with ``publish`` is one."""
     assert isinstance(RecordingPublisher(), Publisher)
     assert not isinstance(object(), Publisher)
+
+
+def test_a_new_event_is_an_event() -> None:
+    """What lifecycles make is the same, frozen and of the same class, as what is made by hand."""
+    fields = (EventType.FAILED, "2026-11-20T20:59:58.123456Z", "mail", {"_attempt": 1}, "Charge", [1, "two"])
+    made, by_hand = new_event(*fields, None), Event(*fields)
+    assert type(made) is Event
+    assert made == by_hand
+    assert repr(made) == repr(by_hand)
+    assert made.line == made.marshalled == by_hand.line
+    assert pickle.loads(pickle.dumps(made)) == replace(made) == copy.copy(made) == by_hand
+    assert replace(made, queue="post").line == replace(by_hand, queue="post").line
+    assert asdict(made) == asdict(by_hand)  # both have their lines by now
+    with pytest.raises(FrozenInstanceError):
+        made.queue = "post"  # type: ignore[misc]
