@@ -11,7 +11,6 @@ from clues.event import Event, EventType, new_event
 from clues.metadata import (
     END_OF_TIME,
     ID_ENDS,
-    SYSTEM_KEYS,
     hash_of,
     read_attempt,
     read_enqueued_time,
@@ -96,7 +95,7 @@ class Attempt:
         self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
         self.carried: dict[str, Any] = {}
         self.cut = ["args"] if args_cut else []
-        if not known.keys() <= SYSTEM_KEYS and (own := users_own(known)):
+        if own := users_own(known):
             self.carried, metadata_cut = sanitizer.metadata(own)
             self.cut += ["metadata"] * metadata_cut
         self.times: dict[str, Any] = {}

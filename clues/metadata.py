@@ -47,16 +47,19 @@ def timestamp(seconds: float) -> str:
     """Epoch seconds as ISO 8601 in UTC with microseconds: ``2026-11-20T20:59:58.123456Z``."""
     global _last_second  # noqa: PLW0603 - a cache of one; the tuple is swapped whole, so threads can't tear it
     # Rounded, for a float is seldom exactly the microsecond that it stands for.
-    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
+    digits = str(round(seconds * 1_000_000))
     second, text = _last_second
-    if second != whole:
+    if digits[:-6] != second:
         # Formatting a date costs more than the rest of an event, and a busy worker has thousands in a second.
+        whole, micro = divmod(int(digits), 1_000_000)
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        _last_second = (whole, text)
-    return f"{text}.{micro:06d}Z"
+        if whole <= 0:  # its digits are fewer, or count backwards
+            return f"{text}.{micro:06d}Z"
+        _last_second = (digits[:-6], text)
+    return f"{text}.{digits[-6:]}Z"
 
 
-_last_second = (0, "1970-01-01T00:00:00")
+_last_second = ("none", "")
 
 
 def read_hash(metadata: Mapping[str, Any]) -> str | None:
