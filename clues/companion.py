@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import time
+import weakref
 from collections.abc import Callable, Iterable
 
 from clues.config import Settings, default
@@ -23,15 +24,10 @@ _LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)  # sent 
 
 
 class Beside:
-    """A companion that was started.
+    """A companion that was started."""
 
-    Attributes:
-        pid: the keeper's process id.
-    """
-
-    def __init__(self, pid: int, lifeline: int) -> None:
-        """Remember the keeper, and the pipe that tells it that we live."""
-        self.pid = pid
+    def __init__(self, lifeline: int) -> None:
+        """Remember the pipe that tells the keeper that we live."""
         self._lifeline = lifeline
         self._owner = os.getpid()
 
@@ -69,13 +65,28 @@ def start_companion(settings: Settings = default, *, samplers: Iterable[Sampler]
     pid = os.fork()
     if pid:
         os.close(lifeline)
-        beside = Beside(pid, ours)
-        os.register_at_fork(after_in_child=beside.let_go)
+        _wait(pid)
+        beside = Beside(ours)
+        _all.add(beside)
         return beside
+    # Not our child but its child keeps: the system reaps that, where the parent would have to.
+    if os.fork():
+        os._exit(0)
     os.close(ours)
     everyone = (*config.samplers, *samplers)
     _only(lambda: _keep(lifeline, lambda: companion.run(lifeline, everyone)))
     return None
+
+
+_all: weakref.WeakSet[Beside] = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    for beside in list(_all):
+        beside.let_go()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _keep(lifeline: int, run: Callable[[], None]) -> None:

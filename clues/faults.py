@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from types import CodeType
 
 from clues.forklock import ForkLock
 from clues.sanitize import for_log
@@ -45,7 +48,14 @@ class Faults:
             return dict(self._counts)
 
     def report(self, culprit: str, error: BaseException, consequence: str = "the job goes on") -> None:
-        """Count a fault, and say it unless the same culprit's was said within the interval."""
+        """Count a fault, and say it unless the same culprit's was said within the interval.
+
+        Raises:
+            BaseException: the error itself, where a signal's handler has raised it: it only met us on its way, and is
+                meant for the code that the process runs.
+        """
+        if is_from_signal(error):
+            raise error
         with _counting.lock:
             self._counts[culprit] += 1
             now = self._clock()
@@ -56,6 +66,29 @@ class Faults:
             unsaid = self._silent.pop(culprit, 0)
         more = f" ({unsaid} more since the last report)" if unsaid else ""
         say(logging.WARNING, "%s: %s; %s%s", culprit, describe(error), consequence, more)
+
+
+def is_from_signal(error: BaseException) -> bool:
+    """Whether a handler of a signal has raised an error, as those do that end jobs and processes."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    # One that can't be looked at is none of Python's.
+    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _code_of(handler: object) -> CodeType | None:
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    found = getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", None)
+    if found is None:
+        found = getattr(vars(type(handler)).get("__call__"), "__code__", None)
+    return found if isinstance(found, CodeType) else None
 
 
 def say(level: int, message: str, *args: object) -> None:

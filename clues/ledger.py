@@ -20,6 +20,7 @@ import itertools
 import mmap
 import os
 import threading
+import weakref
 from collections.abc import Generator, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -72,7 +73,7 @@ class Ledger:
         self._unused = itertools.count()
         self._held: dict[int, int] = {}
         self._decided: set[int] = set()
-        _all.append(self)
+        _all.add(self)
 
     def begin(self, attempt: Attempt | None) -> None:
         """An attempt's code is about to run; best before that is published, for a process may die in between."""
@@ -155,10 +156,8 @@ class Ledger:
         Raises:
             OSError: a ledger can't be written.
         """
-        folder, named = Path(self._folder or run_dir()), f'"{attempt.event_hash}:{attempt.number}:'.encode()
-        for path in folder.glob(f"{self._stem}-*.ledger") if folder.is_dir() else []:
-            if path == self._path:
-                continue
+        named = f'"{attempt.event_hash}:{attempt.number}:'.encode()
+        for path in self._others():
             with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
                 for start, _, line in _slots(file.fileno()):
                     if named in line:
@@ -176,14 +175,23 @@ class Ledger:
         Raises:
             OSError: a ledger can't be read.
         """
-        folder = Path(self._folder or run_dir())
-        for path in sorted(folder.glob(f"{self._stem}-{pid or '*'}-*.ledger")) if folder.is_dir() else []:
-            if path == self._path:
-                continue
+        for path in self._others(pid):
             with _dead(path) as fd:
                 if fd is not None:
                     yield from _stories(fd)
                     path.unlink()
+
+    def _others(self, pid: int | None = None) -> list[Path]:
+        """The ledgers of other processes. A folder that others may write is not believed."""
+        folder = Path(self._folder or run_dir())
+        if not folder.is_dir():
+            return []
+        try:
+            checked_folder(str(folder))
+        except ConfigError as error:
+            raise OSError(str(error)) from error
+        found = folder.glob(f"{self._stem}-{pid or '*'}-*.ledger")
+        return sorted(path for path in found if path != self._path)
 
     def _tell(self, line: bytes, reason: str, *, ended: bool) -> set[tuple[str, int]]:
         try:
@@ -320,11 +328,11 @@ def _slots(fd: int) -> Iterator[tuple[int, bool, bytes]]:
                 yield start, ended, os.pread(fd, size, start + _PLACES[ended] + _HEAD)
 
 
-_all: list[Ledger] = []
+_all: weakref.WeakSet[Ledger] = weakref.WeakSet()
 
 
 def _forget_parents() -> None:
-    for ledger in _all:
+    for ledger in list(_all):
         ledger.forget()
 
 

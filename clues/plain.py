@@ -77,6 +77,8 @@ def _calm(value: Any, left: int, depth: int, secrets: SecretNames) -> tuple[Any,
         if type(key) is not str or (key not in calm_keys and not secrets.calm_key(key)):
             raise _NeedsWalk
         left -= 4 * len(key) + 4
+        if left < 0:
+            raise _NeedsWalk
     done, left = _calm_all(value.values(), left, depth, secrets)
     return dict(zip(value, done, strict=True)), left
 

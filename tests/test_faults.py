@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import signal
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from clues import faults as module
 from clues.faults import Faults, describe, say
+from clues.plugs import as_publisher
+from clues.publishers import CompositePublisher
 from tests.forks import forked, held_elsewhere
-from tests.stories import Clock
+from tests.stories import Clock, Stage
 
 
 @pytest.fixture
@@ -117,3 +123,66 @@ def test_reports_hold_no_secrets_and_no_escapes(caplog: pytest.LogCaptureFixture
     assert "\n" not in said
     assert "\x1b" not in said
     assert "forged" in said
+
+
+class Stop(Exception):
+    """What a handler of a signal raises."""
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise Stop
+
+
+class _Handler:
+    def __call__(self, _number: int, _frame: object) -> None:
+        raise SystemExit(3)
+
+    def method(self, _number: int, _frame: object) -> None:
+        raise Stop
+
+
+HANDLERS = [
+    (_stop, Stop),
+    (_Handler(), SystemExit),
+    (_Handler().method, Stop),
+    (functools.partial(lambda _more, _number, _frame: sys.exit(3), 1), SystemExit),
+]
+
+
+@pytest.fixture(params=HANDLERS, ids=["function", "object", "method", "partial"])
+def stopped(request: pytest.FixtureRequest) -> Iterator[type[BaseException]]:
+    """A process that a signal is to stop, by what its handler raises."""
+    handler, raised = request.param
+    before = signal.signal(signal.SIGUSR1, handler)
+    yield raised
+    signal.signal(signal.SIGUSR1, before)
+
+
+def _interrupted(*_: object) -> None:
+    signal.raise_signal(signal.SIGUSR1)
+
+
+def test_what_a_signal_raises_while_we_preprocess_goes_on(stopped: type[BaseException]) -> None:
+    """A time limit, or the end of a process, only met us on its way."""
+    stage = Stage(options={"item_preprocessors": (_interrupted,)})
+    with pytest.raises(stopped):
+        stage.lifecycle.stamp("mail", {"class": "Job", "args": []})
+    assert stage.config.faults.counts == {}
+
+
+@pytest.mark.parametrize("publisher", [_interrupted, CompositePublisher(_interrupted)], ids=["plain", "composite"])
+def test_what_a_signal_raises_while_we_publish_goes_on(stopped: type[BaseException], publisher: Any) -> None:
+    stage = Stage(options={"publisher": as_publisher(publisher)})
+    attempt = stage.lifecycle.stamp("mail", {"class": "Job", "args": []})
+    with pytest.raises(stopped):
+        stage.lifecycle.enqueued(attempt)
+    assert stage.config.faults.counts == {}
+
+
+def test_what_a_plug_raises_by_itself_is_its_fault(stopped: type[BaseException]) -> None:
+    def exits(*_: object) -> None:
+        sys.exit(3)
+
+    stage = Stage(options={"item_preprocessors": (exits,)})
+    stage.lifecycle.stamp("mail", {"class": "Job", "args": []})
+    assert sum(stage.config.faults.counts.values()) == 1

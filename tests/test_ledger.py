@@ -303,3 +303,15 @@ def test_what_another_process_has_told_the_end_of_is_struck_out(tmp_path: Path) 
     exit_code(pid)
     here.ledger.settle()
     assert [event.args for event in here.recorder.events] == [[2]]
+
+
+def test_nothing_is_believed_of_a_folder_that_others_may_write(tmp_path: Path) -> None:
+    killed(lambda: Worker(tmp_path / "run").begin(), tmp_path)
+    (tmp_path / "run").chmod(0o777)
+    here = Worker(tmp_path / "run")
+    assert here.ledger.settle() == set()
+    config = here.lifecycle.settings.config
+    assert config is not None
+    assert config.faults.counts == {"clues": 1}
+    (tmp_path / "run").chmod(0o700)
+    assert len(here.ledger.settle()) == 1

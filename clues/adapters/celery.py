@@ -150,6 +150,8 @@ def _finish(attempt: Attempt | None) -> None:
         if _ended[mark % _SLOTS] != mark:
             _tell(attempt, lifecycle.outcome(attempt))
             _ended[mark % _SLOTS] = mark
+        else:  # by another delivery of the same message
+            _tell(attempt, None)
 
 
 def _fail(attempt: Attempt | None, failure: Failure, reason: str | None = None, *, retrying: bool = False) -> None:
@@ -158,6 +160,8 @@ def _fail(attempt: Attempt | None, failure: Failure, reason: str | None = None, 
         if _ended[mark % _SLOTS] != mark:
             _tell(attempt, lifecycle.outcome(attempt, failure, reason=reason, reporter="adapter", retrying=retrying))
             _ended[mark % _SLOTS] = mark
+        else:
+            _tell(attempt, None)
 
 
 def _fail_elsewhere(

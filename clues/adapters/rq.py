@@ -83,6 +83,7 @@ _TOLD = ("scheduled", "rate_limited")  # `enqueued` was told, and not yet
 _NOT_TOLD = ("deferred", "ready_to_enqueue")
 _ENDED = ("finished", "failed", "stopped", "canceled")
 _IRREGULAR = (*_ENDED, "started", "scheduled")  # of a job that was just taken
+_LONGEST = 1 << 18  # bytes of a job that a worker, which is not to run it, reads: what it read it would keep
 _HARMLESS = frozenset({
     "_codecs", "builtins", "collections", "copyreg", "datetime", "decimal", "fractions", "uuid", "zoneinfo",
 })  # fmt: skip
@@ -291,6 +292,9 @@ def _item(job: Job, stranger: _Run | None = None) -> dict[str, Any]:
 
 def _call(job: Job, stranger: _Run | None) -> tuple[Any, ...]:
     try:
+        if stranger is not None and len(job.data) > _LONGEST:
+            stranger.rough = True
+            return (job.description or "").partition("(")[0] or None, None, (), {}
         if (
             stranger is None or job._func_name is not UNEVALUATED or job.data[:1] != b"\x80"
         ):  # what a pickle begins with
@@ -540,6 +544,7 @@ def _after(pipeline: Any, job: Job, attempt: Attempt | None = None, run: _Run | 
     if waiting is None:
         waiting = pipeline.__dict__[_WAITING] = ({}, {})
         pipeline.execute = functools.partial(_execute_pipeline, pipeline, pipeline.execute, waiting)
+        pipeline.reset = functools.partial(_reset_pipeline, pipeline, pipeline.reset)
     if run is None:
         run = job.__dict__.get(_RUN)
     if run is not None and run.event is not None:  # an attempt's end is told before the next one's beginning
@@ -548,10 +553,20 @@ def _after(pipeline: Any, job: Job, attempt: Attempt | None = None, run: _Run | 
         waiting[1][job.id] = attempt
 
 
+def _reset_pipeline(pipeline: Any, reset: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """What it was filled with is never pushed."""
+    _forget(pipeline)
+    return reset(*args, **kwargs)
+
+
+def _forget(pipeline: Any) -> None:
+    for name in (_WAITING, "execute", "reset"):
+        pipeline.__dict__.pop(name, None)
+
+
 def _execute_pipeline(pipeline: Any, execute: Callable[..., T], waiting: Any, *args: Any, **kwargs: Any) -> T:
     # Whether it succeeds or not, the pipeline is empty then, and may be filled again.
-    pipeline.__dict__.pop(_WAITING, None)
-    pipeline.__dict__.pop("execute", None)
+    _forget(pipeline)
     done = execute(*args, **kwargs)
     for run in waiting[0].values():
         run.publish()
