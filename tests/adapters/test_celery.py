@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests.conformance.cells import BADLY, WELL, check_rules, seconds
 from tests.conformance.environments import ROOT, python_of
@@ -588,6 +589,32 @@ assert captured.types == ["enqueued", "dequeued", "perform_started", "perform_fi
         [site.python, "-c", code], env=site.environ(), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_message_that_is_there_twice_has_one_end(start: Start) -> None:
+    """As after an ETA beyond the visibility timeout: two processes run it, the ledgers of both know of the end."""
+    site = start()
+    site.work()
+    site.stop()
+    place = site.place("hang")
+    task_id = site.id_of("hang", str(place))
+    with redis.Redis(port=site.redis.port) as client:
+        (message,) = client.lrange("conformance", 0, -1)
+        client.lpush("conformance", message)
+    site.start()
+    wait_for(lambda: told(site.story(task_id)).count("1 perform_started") == 2, "both beginnings")
+    place.with_suffix(".go").touch()
+    site.ended_as(task_id)
+    with redis.Redis(port=site.redis.port) as client:
+        wait_for(lambda: not client.exists("unacked"), "both acknowledgements")
+    site.end_of("succeed", 1, 2)  # and one after that, by either
+    site.end_of("succeed", 1, 2)
+    site.kill()
+    site.work()
+    site.end_of("succeed", 1, 2)
+    assert [line for line in told(site.story(task_id)) if line[2:] not in WELL[1][2:] + WELL[2][2:]] == [
+        "1 enqueued", "1 perform_finished",
+    ]  # fmt: skip
 
 
 def test_without_celery_the_adapter_names_its_extra() -> None:
