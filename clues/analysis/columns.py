@@ -13,7 +13,9 @@ from clues.event import EventType
 TYPES = ", ".join(f"'{kind}'" for kind in EventType)
 ENDS = ", ".join(f"'{kind}'" for kind in EventType if kind.terminal)
 
-_SECONDS = "CASE WHEN isfinite(try_cast({0} AS DOUBLE)) AND try_cast({0} AS DOUBLE) >= 0 THEN try_cast({0} AS DOUBLE) END"
+_SECONDS = (
+    "CASE WHEN isfinite(try_cast({0} AS DOUBLE)) AND try_cast({0} AS DOUBLE) >= 0 THEN try_cast({0} AS DOUBLE) END"
+)
 _EPOCH = (
     "CASE WHEN try_cast({0} AS DOUBLE) > 0 AND try_cast({0} AS DOUBLE) < 253402300800 "
     "THEN make_timestamp(round(try_cast({0} AS DOUBLE) * 1000000)::BIGINT) END"
@@ -94,7 +96,7 @@ _ISO = (
 
 
 def reading(needed: Collection[str], *, mended: bool) -> str:
-    """The query that reads a file of lines, whose name, compression and source are its parameters.
+    """The query that reads a file of lines, whose name, compression, longest line and source are its parameters.
 
     A line that is no event, or that has something odd about it, has no `event_type`.
 
@@ -117,7 +119,7 @@ def reading(needed: Collection[str], *, mended: bool) -> str:
     chosen = ", ".join(f"{values.get(column.name, 'NULL')}::{column.type} AS {column.name}" for column in STORED)
     return (
         f"SELECT {chosen} FROM (SELECT *, {found} AS m FROM read_json($file, format = 'newline_delimited', "
-        "ignore_errors = true, compression = $compression, columns = {event_type: 'VARCHAR', timestamp: 'VARCHAR', "
+        "ignore_errors = true, records = 'true', compression = $compression, maximum_object_size = $longest, columns = {event_type: 'VARCHAR', timestamp: 'VARCHAR', "
         f"queue: 'VARCHAR', worker_class: 'VARCHAR', args: 'JSON', metadata: '{shape}'}}))"
     )
 

@@ -122,7 +122,9 @@ def sides(database: Database, source: str) -> dict[str | None, Side]:
     )
     values = _ranked(database, source, {name: timed for name, _, _, timed in counted})
     return {
-        name: Side(ended, failed, timed, {percent: _percentile(values.get(name, {}), timed, percent) for percent in PERCENTS})
+        name: Side(
+            ended, failed, timed, {percent: _percentile(values.get(name, {}), timed, percent) for percent in PERCENTS}
+        )
         for name, ended, failed, timed in counted
     }
 
@@ -164,7 +166,9 @@ def _changed(before: Percentile, after: Percentile, threshold: float) -> float |
         return None
     factor = after.value / before.value if before.value else math.inf
     slower = before.high is not None and after.low is not None and after.low > before.high and factor >= 1 + threshold
-    faster = before.low is not None and after.high is not None and after.high < before.low and factor <= 1 / (1 + threshold)
+    faster = (
+        before.low is not None and after.high is not None and after.high < before.low and factor <= 1 / (1 + threshold)
+    )
     return factor if slower or faster else None
 
 

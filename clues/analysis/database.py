@@ -121,9 +121,7 @@ class Database:
         loader.finish()
         for statement in (*views(loader.metadata_keys()), *self._locks()):
             self._session.run(statement)
-        self.read = Read(
-            [str(path) for path in paths], loader.events, loader.copies, loader.bad, loader.samples
-        )
+        self.read = Read([str(path) for path in paths], loader.events, loader.copies, loader.bad, loader.samples)
 
     def _locks(self) -> tuple[str, ...]:
         written = str(self._output).replace("'", "''")
@@ -169,7 +167,7 @@ class Database:
         """
         bare = query.rstrip().rstrip(";")
         written = str(self._output).replace("'", "''")
-        self._session.run(f"COPY ({bare}\n) TO '{written}' ({FORMS[form]})")
+        self._session.run(f"COPY ({bare}\n) TO '{written}' ({FORMS[form]}, USE_TMP_FILE false)")
         return self._output
 
     @property

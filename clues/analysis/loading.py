@@ -15,6 +15,9 @@ from clues.errors import QueryError
 _MANY = 100_000
 """Odd lines of one file; where there are more, all of it is read by our own reader."""
 
+_LONG = 16 * 1024 * 1024
+"""Bytes of a line; DuckDB reads files in pieces of twice as much. What is longer is read by our own reader."""
+
 _COPIES = f"""
 DELETE FROM {KEPT} WHERE rowid IN (
     SELECT id FROM (
@@ -22,7 +25,7 @@ DELETE FROM {KEPT} WHERE rowid IN (
             PARTITION BY identity, event_hash, attempt, CASE WHEN event_type IN ({ENDS}) THEN 'end' ELSE event_type END
             ORDER BY rowid
         ) AS copy
-        FROM {KEPT} WHERE identity IN (SELECT identity FROM seen_again)
+        FROM {KEPT} WHERE event_type IS NOT NULL AND identity IN (SELECT identity FROM seen_again)
     ) WHERE copy > 1
 )"""
 
@@ -129,11 +132,12 @@ class Loader:
                 self._progress(now - told)
                 told = now
 
+        longest = max(_LONG, self._mender.longest) if mended else _LONG
         compression = "gzip" if path.suffix == ".gz" else "uncompressed"
         self._session.fetch(
             f"INSERT INTO {KEPT} {reading(self._needed, mended=mended)}",
             lambda _cursor: None,
-            {"file": _literal(path), "compression": compression, "source": str(source)},
+            {"file": _literal(path), "compression": compression, "longest": longest, "source": str(source)},
             None if mended else watching,
         )
         if not mended:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Callable, Collection, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from clues.analysis.facts import moment_of
-from clues.analysis.reader import Reader, open_log, whole_lines
+from clues.analysis.facts import hash_of, moment_of
+from clues.analysis.reader import Entry, Reader, open_log, whole_lines
 from clues.event import Event
+from clues.lines import EVENT_START
 from clues.metadata import timestamp
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
 class Mender:
-    """Writes the events of odd lines anew, as plain as they can be."""
+    """Writes the events of odd lines anew, as plain as they can be.
+
+    Attributes:
+        longest: the bytes of the longest line that was ever written.
+    """
 
     def __init__(self, reader: Reader, target: Path) -> None:
         """Mend lines.
@@ -27,40 +34,74 @@ class Mender:
         """
         self._reader = reader
         self._target = target
+        self.longest = 0
 
     def mend_some(self, source: Path, rows: Collection[int]) -> int | None:
-        """Mend some lines of a file.
+        """Mend the odd lines of a file.
+
+        DuckDB gives rows in the order of lines, but for the last line where that is half-written: then the lines are told
+        by their shape.
 
         Args:
             source: the file.
             rows: which lines, from 0 up, blank ones not counted.
 
         Returns:
-            How many events were in them; None if the file has fewer lines than that, and can't be trusted.
+            How many events were in them; None if it can't be told which lines they are.
         """
-        wanted, seen, count = set(rows), 0, 0
-        with open_log(source) as stream, self._target.open("wb") as target:
-            for number, row, line in islice(_not_blank(stream), max(wanted) + 1):
-                seen += 1
-                if row in wanted:
-                    count += self._mend(line, source, number, target)
-        return count if seen == max(wanted) + 1 else None
+        wanted = frozenset(rows)
+        for is_odd in (lambda row, _line: row in wanted, lambda _row, line: not _has_shape(line)):
+            scratch = Reader()
+            entries = _entries(source, is_odd, scratch, len(wanted))
+            if entries is not None:
+                with self._target.open("wb") as target:
+                    for entry in entries:
+                        self._write(entry, target)
+                self._reader.take_over(scratch)
+                return len(entries)
+        return None
 
     def mend_all(self, source: Path, progress: Callable[[int], object]) -> int:
         """Mend a whole file, of which the database would have nothing."""
         count = 0
         with self._target.open("wb") as target:
             for entry in self._reader.entries(source):
-                target.write(_plain(entry.event))
+                self._write(entry, target)
                 progress(len(entry.line))
                 count += 1
         return count
 
-    def _mend(self, line: bytes, source: Path, number: int, target: IO[bytes]) -> int:
-        entry = self._reader.parse(line, str(source), number)
-        if entry is not None:
-            target.write(_plain(entry.event))
-        return entry is not None
+    def _write(self, entry: Entry, target: IO[bytes]) -> None:
+        line = _plain(entry.event)
+        self.longest = max(self.longest, len(line))
+        target.write(line)
+
+
+def _entries(source: Path, is_odd: Callable[[int, bytes], bool], reader: Reader, count: int) -> list[Entry] | None:
+    """What is left in a file's odd lines; None if there are more or fewer of them, or one has nothing odd about it."""
+    entries, seen = [], 0
+    with open_log(source) as stream:
+        for number, row, line in _not_blank(stream):
+            if not is_odd(row, line):
+                continue
+            seen += 1
+            entry = reader.parse(line, str(source), number)
+            if seen > count or (entry is not None and entry.line == line.strip() and _is_sound(entry)):
+                return None
+            if entry is not None:
+                entries.append(entry)
+    return entries if seen == count else None
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Whether the database must have been able to read a line."""
+    plain = not any(odd in entry.line for odd in (b"NaN", b"Infinity", b"\\u"))
+    return plain and hash_of(entry.event) is not None and _TIMESTAMP.fullmatch(entry.event.timestamp) is not None
+
+
+def _has_shape(line: bytes) -> bool:
+    """Whether a line looks like one event, on the quick."""
+    return line.startswith(EVENT_START) and line.endswith(b"]}\n") and line.rfind(EVENT_START) == 0
 
 
 def _not_blank(stream: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:

@@ -73,7 +73,10 @@ class Report:
             "last": _told(self.last),
             "width": self.width,
             "total": self.total,
-            **{part: [{key: _told(value) for key, value in row.items()} for row in getattr(self, part)] for part in parts},
+            **{
+                part: [{key: _told(value) for key, value in row.items()} for row in getattr(self, part)]
+                for part in parts
+            },
         }
 
 
@@ -217,7 +220,10 @@ def bin_start(number: int) -> float:
 def _width(first: datetime | None, last: datetime | None, spans: int) -> int:
     """A round number of seconds that divides the time into no more than so many spans."""
     seconds = 0.0 if first is None or last is None else (last - first).total_seconds()
-    return next((width for width in _WIDTHS if seconds / width <= spans - 1), _WIDTHS[-1] * (1 + int(seconds // _WIDTHS[-1] // spans)))
+    return next(
+        (width for width in _WIDTHS if seconds / width <= spans - 1),
+        _WIDTHS[-1] * (1 + int(seconds // _WIDTHS[-1] // spans)),
+    )
 
 
 def _told(value: object) -> object:

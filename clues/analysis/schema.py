@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from clues.analysis.columns import ENDS, STORED
@@ -47,12 +48,12 @@ FROM (SELECT
     coalesce(
         max(hostname) FILTER (event_type = 'perform_started'),
         max(hostname) FILTER (event_type = 'dequeued'),
-        max(hostname) FILTER (event_type IN ({ENDS}))
+        max(hostname) FILTER (event_type IN ('perform_finished', 'failed'))
     ) AS hostname,
     coalesce(
         max(process) FILTER (event_type = 'perform_started'),
         max(process) FILTER (event_type = 'dequeued'),
-        max(process) FILTER (event_type IN ({ENDS}))
+        max(process) FILTER (event_type IN ('perform_finished', 'failed'))
     ) AS process,
     min(parent_event_hash) AS parent_event_hash,
     arg_max(args, {_PLACE}) AS args,
@@ -74,7 +75,18 @@ def views(system_keys: Sequence[str] = ()) -> list[str]:
         system_keys: those that the metadata of the events holds; they are left out of the column `metadata`.
     """
     shown = ["event_type", "timestamp", "queue", "worker_class", "args", f"{_users_own(system_keys)} AS metadata"]
-    hidden = {"event_type", "timestamp", "queue", "worker_class", "args", "metadata", "identity", "source", "truncated", "backtrace"}
+    hidden = {
+        "event_type",
+        "timestamp",
+        "queue",
+        "worker_class",
+        "args",
+        "metadata",
+        "identity",
+        "source",
+        "truncated",
+        "backtrace",
+    }
     others = [column.name for column in STORED if column.name not in hidden]
     listed = ", ".join([*shown, *others, "backtrace::JSON AS backtrace", "truncated::JSON AS truncated", "source"])
     return [f"CREATE VIEW events AS SELECT {listed} FROM {KEPT} WHERE event_type IS NOT NULL", _JOBS]
@@ -95,14 +107,12 @@ def _users_own(system_keys: Sequence[str]) -> str:
     return f"CASE WHEN {ruby} AND event_type = 'failed' THEN {ended} WHEN {ruby} THEN {going_on} ELSE {own} END"
 
 
-def _without(json: str, keys: set[str] | frozenset[str]) -> str:
+def _without(metadata: str, keys: set[str] | frozenset[str]) -> str:
     if not keys:
-        return json
-    nulls = ",".join(f'{_quoted(key)}:null' for key in sorted(keys))
-    return f"json_merge_patch({json}, '{{{nulls}}}')"
+        return metadata
+    nulls = ",".join(f"{_quoted(key)}:null" for key in sorted(keys))
+    return f"json_merge_patch({metadata}, '{{{nulls}}}')"
 
 
 def _quoted(key: str) -> str:
-    import json
-
     return json.dumps(key).replace("'", "''")

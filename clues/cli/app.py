@@ -52,5 +52,23 @@ def clues(
     """See what happens to every background job."""
 
 
-for part in (demo, work, start, enqueue, queues, workers, pause, failed, tail, trace, query, report, sla, compare, ship, setup, doctor):
+for part in (
+    demo,
+    work,
+    start,
+    enqueue,
+    queues,
+    workers,
+    pause,
+    failed,
+    tail,
+    trace,
+    query,
+    report,
+    sla,
+    compare,
+    ship,
+    setup,
+    doctor,
+):
     part.add_to(app)

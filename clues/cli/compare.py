@@ -93,7 +93,9 @@ def compare(
 _Sides = dict[str | None, "Side"]
 
 
-def _sides(logs: list[Path], split: str | None, chosen: str, *, rotated: bool, memory: str) -> tuple[_Sides, _Sides, list[Read]]:
+def _sides(
+    logs: list[Path], split: str | None, chosen: str, *, rotated: bool, memory: str
+) -> tuple[_Sides, _Sides, list[Read]]:
     """The classes before and after, and what was read."""
     from clues.analysis.compare import gathering, sides
     from clues.analysis.needs import needs

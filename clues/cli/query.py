@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,7 +54,9 @@ def query(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to; standard output if left out.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The rows as a JSON array; the same as --format json.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The rows as a JSON array; the same as --format json.")
+    ] = False,
     rotated: Rotated = False,
     memory: Memory = "2GB",
 ) -> None:
@@ -109,28 +111,10 @@ def _write(written: Path, out: Path | None) -> None:
 
 
 def _print_table(database: Database, sql: str) -> None:
-    from rich.text import Text
-
     from clues.cli.output import clean, say
-    from clues.cli.tables import on_one_line, plain_table, print_table
+    from clues.cli.query_table import print_rows
 
     names, rows = database.table(sql, _MOST_ROWS + 1)
-    table = plain_table()
-    for place, name in enumerate(names):
-        numbers = all(isinstance(row[place], int | float) or row[place] is None for row in rows)
-        table.add_column(Text(clean(name)), justify="right" if numbers and rows else "left")
-    for row in rows[:_MOST_ROWS]:
-        table.add_row(*(on_one_line(_cell(value)) for value in row))
-    print_table(table)
+    print_rows([clean(name) for name in names], rows[:_MOST_ROWS])
     if len(rows) > _MOST_ROWS:
         say(f"clues: only the first {_MOST_ROWS:,} rows are shown; --format csv or json writes all")
-
-
-def _cell(value: Any) -> Any:
-    from rich.text import Text
-
-    from clues.cli.output import clean
-
-    if value is None:
-        return Text("NULL", style="dim")
-    return Text(clean(f"{value:.6g}" if isinstance(value, float) else value))

@@ -51,7 +51,11 @@ def chosen(
     from clues.cli.moments import moment
 
     return Chosen(
-        moment(since, "--since"), moment(until, "--until"), tuple(queues or ()), tuple(classes or ()), tuple(systems or ())
+        moment(since, "--since"),
+        moment(until, "--until"),
+        tuple(queues or ()),
+        tuple(classes or ()),
+        tuple(systems or ()),
     )
 
 

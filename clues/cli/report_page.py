@@ -25,32 +25,40 @@ def page(report: Report) -> str:
     """The page."""
     styles = [_vendored("uPlot.min.css"), _own("report.css")]
     scripts = [_vendored("uPlot.iife.min.js"), _own("report.js")]
-    policy = "; ".join([
-        "default-src 'none'",
-        f"style-src {' '.join(map(_hash, styles))}",
-        f"script-src {' '.join(map(_hash, scripts))}",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ])
-    return "".join([
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n',
-        f"<title>Jobs, {escape(period(report))}</title>\n",
-        *(f"<style>{style}</style>\n" for style in styles),
-        "</head>\n<body>\n",
-        _header(report),
-        "<main>\n",
-        _figures(report),
-        _charts(report),
-        *(_section(section) for section in (*sections(report), over_time(report)) if section.rows or section.name != "bad-lines"),
-        "</main>\n",
-        f"<footer>clues {__version__}. Percentiles are exact (nearest rank), failures included; times are in UTC.</footer>\n",
-        f'<script type="application/json" id="figures">{_json(_plotted(report))}</script>\n',
-        *(f"<script>{script}</script>\n" for script in scripts),
-        "</body>\n</html>\n",
-    ])
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src {' '.join(map(_hash, styles))}",
+            f"script-src {' '.join(map(_hash, scripts))}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+    return "".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
+            f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n',
+            f"<title>Jobs, {escape(period(report))}</title>\n",
+            *(f"<style>{style}</style>\n" for style in styles),
+            "</head>\n<body>\n",
+            _header(report),
+            "<main>\n",
+            _figures(report),
+            _charts(report),
+            *(
+                _section(section)
+                for section in (*sections(report), over_time(report))
+                if section.rows or section.name != "bad-lines"
+            ),
+            "</main>\n",
+            f"<footer>clues {__version__}. Percentiles are exact (nearest rank), failures included; times are in UTC.</footer>\n",
+            f'<script type="application/json" id="figures">{_json(_plotted(report))}</script>\n',
+            *(f"<script>{script}</script>\n" for script in scripts),
+            "</body>\n</html>\n",
+        ]
+    )
 
 
 def _header(report: Report) -> str:
@@ -107,7 +115,9 @@ def _section(section: Section) -> str:
         for heading, is_number in zip(section.headings, numbers, strict=True)
     )
     rows = "".join(f"<tr>{_cells(row, numbers)}</tr>" for row in section.rows)
-    table = f'<div class="wide" tabindex="0"><table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></div>'
+    table = (
+        f'<div class="wide" tabindex="0"><table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
     if section.name == "over-time":
         table = f"<details><summary>{len(section.rows)} spans</summary>{table}</details>"
     return f"{title}{table}</section>\n"
@@ -123,7 +133,11 @@ def _class(is_number: bool) -> str:
 
 def _plotted(report: Report) -> dict[str, object]:
     """What the charts draw: a value for each span, also for those in which nothing happened."""
-    found = {int(row["start"].replace(tzinfo=UTC).timestamp()): row for row in report.spans if isinstance(row["start"], datetime)}
+    found = {
+        int(row["start"].replace(tzinfo=UTC).timestamp()): row
+        for row in report.spans
+        if isinstance(row["start"], datetime)
+    }
     if not found:
         return {"starts": []}
     starts = list(range(min(found), max(found) + 1, report.width))
@@ -143,7 +157,9 @@ def _plotted(report: Report) -> dict[str, object]:
 
 def _json(value: object) -> str:
     """JSON that no HTML parser takes for an end of the script."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return (
+        json.dumps(value, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    )
 
 
 def _hash(text: str) -> str:

@@ -59,7 +59,11 @@ def what_was_read(report: Report) -> str:
     """The files and their lines."""
     read = report.read
     copies = f", {read.copies:,} copies left out" if read.copies else ""
-    bad = f", {read.bad:,} line{'s were' if read.bad != 1 else ' was'} no event{'s' if read.bad != 1 else ''}" if read.bad else ""
+    bad = (
+        f", {read.bad:,} line{'s were' if read.bad != 1 else ' was'} no event{'s' if read.bad != 1 else ''}"
+        if read.bad
+        else ""
+    )
     return f"{read.events:,} events from {', '.join(map(clean, read.files)) or 'no file'}{copies}{bad}"
 
 
@@ -80,7 +84,19 @@ def sections(report: Report) -> list[Section]:
             "classes",
             "Classes",
             "Run times are of all attempts that ended, failures included.",
-            ("class", ">attempts", ">finished", ">failed", ">ratio", ">retried", ">run p50", ">p95", ">p99", ">max", ">queue p95"),
+            (
+                "class",
+                ">attempts",
+                ">finished",
+                ">failed",
+                ">ratio",
+                ">retried",
+                ">run p50",
+                ">p95",
+                ">p99",
+                ">max",
+                ">queue p95",
+            ),
             [_class(row) for row in report.classes],
         ),
         Section(
@@ -111,7 +127,12 @@ def sections(report: Report) -> list[Section]:
             "Attempts that failed, and that another followed by itself.",
             ("class", ">retried", ">jobs", ">most attempts"),
             [
-                (name(row["worker_class"]), number(row["retried"]), number(row["jobs"]), number(row["most_attempts"] + 1))
+                (
+                    name(row["worker_class"]),
+                    number(row["retried"]),
+                    number(row["jobs"]),
+                    number(row["most_attempts"] + 1),
+                )
                 for row in report.retries
             ],
         ),
@@ -122,7 +143,14 @@ def sections(report: Report) -> list[Section]:
             "(running). Those at the end of the log may just be going on.",
             ("state", "class", "queue", ">count", "since", ">age at the end"),
             [
-                (row["state"], name(row["worker_class"]), name(row["queue"]), number(row["count"]), moment(row["since"]), _age(report, row))
+                (
+                    row["state"],
+                    name(row["worker_class"]),
+                    name(row["queue"]),
+                    number(row["count"]),
+                    moment(row["since"]),
+                    _age(report, row),
+                )
                 for row in report.gaps
             ],
             "every story has an end",
@@ -148,7 +176,12 @@ def sections(report: Report) -> list[Section]:
             f"{report.read.bad:,} in all; the first of them.",
             ("file", ">line", "begins", "why"),
             [
-                (clean(line.source), "" if line.number is None else number(line.number), clean(line.text), clean(line.reason))
+                (
+                    clean(line.source),
+                    "" if line.number is None else number(line.number),
+                    clean(line.text),
+                    clean(line.reason),
+                )
                 for line in report.read.samples
             ],
         ),
@@ -163,7 +196,12 @@ def over_time(report: Report) -> Section:
         f"In spans of {span(report.width)}.",
         ("from", ">finished", ">failed", ">retried", ">run p50", ">p95", ">p99", ">queue p50", ">p95", ">p99"),
         [
-            (moment(row["start"]), *map(number, (row["finished"], row["failed"], row["retried"])), *_each(row["time_to_perform"]), *_each(row["time_in_queue"]))
+            (
+                moment(row["start"]),
+                *map(number, (row["finished"], row["failed"], row["retried"])),
+                *_each(row["time_to_perform"]),
+                *_each(row["time_in_queue"]),
+            )
             for row in report.spans
         ],
         "nothing happened",
@@ -221,7 +259,14 @@ def _class(row: Row) -> tuple[str, ...]:
 
 def _queue(row: Row) -> tuple[str, ...]:
     longest, waiting = seconds(row["longest_in_queue"]), number(row["waiting"])
-    return name(row["queue"]), number(row["attempts"]), *_each(row["time_in_queue"]), longest, waiting, moment(row["oldest_waiting"])
+    return (
+        name(row["queue"]),
+        number(row["attempts"]),
+        *_each(row["time_in_queue"]),
+        longest,
+        waiting,
+        moment(row["oldest_waiting"]),
+    )
 
 
 def _failure(row: Row) -> tuple[str, ...]:
@@ -271,7 +316,9 @@ def _old(report: Report, row: Row) -> tuple[str, ...]:
 
 
 def _worker(row: Row) -> tuple[str, ...]:
-    lasted = (row["last"] - row["first"]).total_seconds() if row["first"] is not None and row["last"] is not None else 0.0
+    lasted = (
+        (row["last"] - row["first"]).total_seconds() if row["first"] is not None and row["last"] is not None else 0.0
+    )
     busy: float | None = row["busy"]
     at_once = "-" if not lasted or busy is None else f"{busy / lasted:.2f}"
     return (

@@ -10,7 +10,6 @@ from clues.cli.report_sections import Section, choice, headline, over_time, peri
 from clues.cli.tables import on_one_line, plain_table, print_table
 
 
-
 def print_report(report: Report) -> None:
     """Print all of it."""
     screen = console()

@@ -81,12 +81,14 @@ def sla(
     kept = not any(verdict.outcome in broken for verdict in verdicts)
     with quiet_pipe():
         if as_json:
-            _print_json({
-                "kept": kept,
-                "promises": [verdict.as_dict() for verdict in verdicts],
-                "chosen": choice.as_dict(),
-                "read": read.as_dict(),
-            })
+            _print_json(
+                {
+                    "kept": kept,
+                    "promises": [verdict.as_dict() for verdict in verdicts],
+                    "chosen": choice.as_dict(),
+                    "read": read.as_dict(),
+                }
+            )
         else:
             tell_what_was_read(read)
             _print(verdicts)

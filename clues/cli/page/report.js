@@ -16,6 +16,15 @@
   const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
   const faint = (name) => colour(name) + "33";
 
+  const iso = (at) => new Date(at * 1000).toISOString().replace("T", " ").slice(0, 19);
+  // The time of day, and under it the date where it is another than before.
+  const times = (_, splits, __, ___, step) =>
+    splits.map((at, place) => {
+      const date = iso(at).slice(0, 10), time = iso(at).slice(11, step < 60 ? 19 : 16);
+      const same = place > 0 && iso(splits[place - 1]).slice(0, 10) === date;
+      return step >= 86400 ? date : same ? time : time + "\n" + date;
+    });
+
   const axis = (more) => ({
     stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 },
     font: "12px system-ui, sans-serif", ...more,
@@ -28,9 +37,9 @@
       width: target.clientWidth, height: 220, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       cursor: { sync: { key: "time" }, points: { size: 7 } },
       scales: { y: logarithmic ? { distr: 3 } : { range: (_, low, high) => [0, (high || 1) * 1.05] } },
-      axes: [axis({}), axis({ size: 64, values: (_, values) => values.map((value) => (value == null ? "" : format(value))) })],
+      axes: [axis({ space: 90, values: times }), axis({ size: 64, values: (_, values) => values.map((value) => (value == null ? "" : format(value))) })],
       series: [
-        { label: "UTC" },
+        { label: "UTC", value: (_, at) => (at == null ? "–" : iso(at)) },
         ...lines.map(([label, tint, fill]) => ({
           label, stroke: colour(tint), fill: fill ? faint(tint) : undefined, width: 1.8, points: { show: figures.starts.length < 40 },
           value: (_, value) => format(value), ...(fill ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
@@ -45,9 +54,9 @@
   const drawAll = () => {
     while (charts.length) charts.pop().destroy();
     draw("ended", [["finished", "good", true], ["failed", "bad", true], ["retried", "warn", true]], count, false);
-    const times = [["p50", "p50"], ["p95", "p95"], ["p99", "p99"]];
-    draw("run", times, seconds, true);
-    draw("wait", times, seconds, true);
+    const percentiles = [["p50", "p50"], ["p95", "p95"], ["p99", "p99"]];
+    draw("run", percentiles, seconds, true);
+    draw("wait", percentiles, seconds, true);
   };
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
