@@ -119,7 +119,8 @@ def reading(needed: Collection[str], *, mended: bool) -> str:
     chosen = ", ".join(f"{values.get(column.name, 'NULL')}::{column.type} AS {column.name}" for column in STORED)
     return (
         f"SELECT {chosen} FROM (SELECT *, {found} AS m FROM read_json($file, format = 'newline_delimited', "
-        "ignore_errors = true, records = 'true', compression = $compression, maximum_object_size = $longest, columns = {event_type: 'VARCHAR', timestamp: 'VARCHAR', "
+        "ignore_errors = true, records = 'true', compression = $compression, maximum_object_size = $longest, "
+        "columns = {event_type: 'VARCHAR', timestamp: 'VARCHAR', "
         f"queue: 'VARCHAR', worker_class: 'VARCHAR', args: 'JSON', metadata: '{shape}'}}))"
     )
 

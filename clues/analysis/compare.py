@@ -1,9 +1,9 @@
 """Two sets of logs compared, class by class: what got slower, or fails more.
 
-A class got slower where, for its median, p95 or p99, the intervals that hold the true percentile with a confidence of 99 %
-don't overlap, and the difference is worth mentioning. The intervals are reckoned from the ranks of the values, whatever their
-distribution; a percentile that too few values speak for has an open one, and proves nothing. A class fails more where Fisher's
-exact test finds that chance brings about such a difference less often than once in a hundred times.
+A class got slower where, for its median, p95 or p99, the intervals that hold the true percentile with a confidence of
+99 % don't overlap, and the difference is worth mentioning. The intervals are reckoned from the ranks of the values,
+whatever their distribution; a percentile that too few values speak for has an open one, and proves nothing. A class
+fails more where Fisher's exact test finds that chance brings about such a difference less than once in a hundred times.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _choose(total: int, count: int) -> float:
 
 
 def _ranks(count: int, percent: int) -> tuple[int, int, int]:
-    """A percentile's rank among so many values, and those of its interval; 0 or more than there are where it is open."""
+    """A percentile's rank among so many values, and those of its interval: beyond the values where it is open."""
     share = percent / 100
     width = _Z * math.sqrt(count * share * (1 - share))
     low, high = math.floor(count * share - width), math.ceil(count * share + width) + 1
@@ -227,8 +227,10 @@ def _ranked(database: Database, source: str, counts: Mapping[str | None, int]) -
     found: dict[str | None, dict[int, float]] = {}
     for name, rank, value in database.run(
         "SELECT ranked.worker_class, ranked.rank, time_to_perform FROM ("
-        "SELECT worker_class, time_to_perform, row_number() OVER (PARTITION BY worker_class ORDER BY time_to_perform) AS rank "
-        f"FROM {source} WHERE time_to_perform IS NOT NULL) AS ranked JOIN (VALUES {rows}) AS wanted(worker_class, rank) "
+        "SELECT worker_class, time_to_perform, "
+        "row_number() OVER (PARTITION BY worker_class ORDER BY time_to_perform) AS rank "
+        f"FROM {source} WHERE time_to_perform IS NOT NULL) AS ranked "
+        f"JOIN (VALUES {rows}) AS wanted(worker_class, rank) "
         "ON ranked.rank = wanted.rank AND ranked.worker_class IS NOT DISTINCT FROM wanted.worker_class"
     ):
         found.setdefault(name, {})[rank] = value

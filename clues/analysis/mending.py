@@ -1,4 +1,4 @@
-"""Lines that the database could not read: looked at again, one by one, by the reader, which finds what is left in them."""
+"""Lines that the database could not read: looked at again by the reader, which finds what is left in them."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Mender:
     def mend_some(self, source: Path, rows: Collection[int]) -> int | None:
         """Mend the odd lines of a file.
 
-        DuckDB gives rows in the order of lines, but for the last line where that is half-written: then the lines are told
-        by their shape.
+        DuckDB gives rows in the order of lines, but for the last line where that is half-written: then the lines are
+        told by their shape.
 
         Args:
             source: the file.

@@ -1,7 +1,7 @@
 """What a report tells of job attempts: plain figures, each group of them found by one query.
 
-Percentiles are the nearest rank over all attempts whose time is known, failures included. An attempt is counted in the span of
-time that it ended in; its wait in the one that it began in.
+Percentiles are the nearest rank over all attempts whose time is known, failures included. An attempt is counted in the
+span of time that it ended in; its wait in the one that it began in.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class Report:
 def gathering(chosen: Chosen) -> str:
     """The query for the job attempts that a report is about."""
     return (
-        f"SELECT event_hash, attempt, {SYSTEM} AS system, worker_class, queue, enqueued_at, scheduled_at, dequeued_at, started_at, "
-        "ended_at, last_at, time_in_queue, time_to_perform, outcome, state, retrying, exception, message, reason, hostname, "
-        f"process FROM jobs WHERE {chosen.sql()}"
+        f"SELECT event_hash, attempt, {SYSTEM} AS system, worker_class, queue, enqueued_at, scheduled_at, dequeued_at, "
+        "started_at, ended_at, last_at, time_in_queue, time_to_perform, outcome, state, retrying, exception, message, "
+        f"reason, hostname, process FROM jobs WHERE {chosen.sql()}"
     )
 
 
@@ -139,8 +139,10 @@ class _Asked:
             SELECT {chosen}count(DISTINCT event_hash) AS jobs, count(*) AS attempts,
                 count(*) FILTER (outcome = 'finished') AS finished, count(*) FILTER ({_FAILED}) AS failed,
                 count(*) FILTER ({_RETRIED}) AS retried, count(*) FILTER (outcome = 'destroyed') AS destroyed,
-                count(*) FILTER (state = 'waiting') AS waiting, count(*) FILTER (state IN ('taken', 'running')) AS unfinished,
-                count(*) FILTER ({_FAILED}) / nullif(count(*) FILTER (outcome = 'finished' OR {_FAILED}), 0) AS failure_ratio,
+                count(*) FILTER (state = 'waiting') AS waiting,
+                count(*) FILTER (state IN ('taken', 'running')) AS unfinished,
+                count(*) FILTER ({_FAILED}) / nullif(count(*) FILTER (outcome = 'finished' OR {_FAILED}), 0)
+                    AS failure_ratio,
                 {_TIMES.format("time_in_queue")} AS time_in_queue, max(time_in_queue) AS longest_in_queue,
                 {_TIMES.format("time_to_perform")} AS time_to_perform, max(time_to_perform) AS longest_to_perform,
                 sum(time_to_perform) AS busy
@@ -161,15 +163,16 @@ class _Asked:
                 FROM attempts WHERE ended_at IS NOT NULL GROUP BY start),
             begun AS (SELECT {self._span(_BEGAN)} AS start, {_TIMES.format("time_in_queue")} AS time_in_queue
                 FROM attempts WHERE {_BEGAN} IS NOT NULL GROUP BY start)
-            SELECT start, coalesce(finished, 0) AS finished, coalesce(failed, 0) AS failed, coalesce(retried, 0) AS retried,
-                time_to_perform, time_in_queue
+            SELECT start, coalesce(finished, 0) AS finished, coalesce(failed, 0) AS failed,
+                coalesce(retried, 0) AS retried, time_to_perform, time_in_queue
             FROM ended FULL JOIN begun USING (start) ORDER BY start""")
 
     def heat(self) -> list[Row]:
         return self._rows(f"""
-            SELECT {self._span("ended_at")} AS start, greatest(floor(log10(greatest(time_to_perform, 1e-6)) * {_BINS}), -24)::INT
-                AS bin, count(*) AS count
-            FROM attempts WHERE ended_at IS NOT NULL AND time_to_perform IS NOT NULL GROUP BY start, bin ORDER BY start, bin""")
+            SELECT {self._span("ended_at")} AS start, count(*) AS count,
+                greatest(floor(log10(greatest(time_to_perform, 1e-6)) * {_BINS}), -24)::INT AS bin
+            FROM attempts WHERE ended_at IS NOT NULL AND time_to_perform IS NOT NULL
+            GROUP BY start, bin ORDER BY start, bin""")
 
     def slowest(self) -> list[Row]:
         return self._rows(f"""
@@ -179,30 +182,35 @@ class _Asked:
     def failures(self) -> list[Row]:
         return self._rows(f"""
             SELECT worker_class, exception, reason, count(*) AS count, count(*) FILTER (retrying) AS retried,
-                max(last_at) AS last_at, arg_max(message, last_at) AS message, arg_max(event_hash, last_at) AS event_hash
+                max(last_at) AS last_at, arg_max(message, last_at) AS message,
+                arg_max(event_hash, last_at) AS event_hash
             FROM attempts WHERE outcome = 'failed' GROUP BY worker_class, exception, reason
             ORDER BY count DESC, worker_class, exception, reason LIMIT {self._top}""")
 
     def retries(self) -> list[Row]:
         return self._rows(f"""
             SELECT worker_class, count(*) AS retried, count(DISTINCT event_hash) AS jobs, max(attempt) AS most_attempts
-            FROM attempts WHERE {_RETRIED} GROUP BY worker_class ORDER BY retried DESC, worker_class LIMIT {self._top}""")
+            FROM attempts WHERE {_RETRIED} GROUP BY worker_class
+            ORDER BY retried DESC, worker_class LIMIT {self._top}""")
 
     def gaps(self) -> list[Row]:
         return self._rows(f"""
-            SELECT state, worker_class, queue, count(*) AS count, min(last_at) AS since FROM attempts WHERE outcome IS NULL
-            GROUP BY state, worker_class, queue ORDER BY count DESC, state, worker_class, queue LIMIT {self._top}""")
+            SELECT state, worker_class, queue, count(*) AS count, min(last_at) AS since
+            FROM attempts WHERE outcome IS NULL GROUP BY state, worker_class, queue
+            ORDER BY count DESC, state, worker_class, queue LIMIT {self._top}""")
 
     def oldest(self) -> list[Row]:
         return self._rows(f"""
-            SELECT event_hash, attempt, state, worker_class, queue, last_at AS since, scheduled_at, hostname, process FROM attempts
-            WHERE outcome IS NULL ORDER BY last_at, event_hash LIMIT {self._top}""")
+            SELECT event_hash, attempt, state, worker_class, queue, last_at AS since, scheduled_at, hostname, process
+            FROM attempts WHERE outcome IS NULL ORDER BY last_at, event_hash LIMIT {self._top}""")
 
     def workers(self) -> list[Row]:
         return self._rows(f"""
-            SELECT hostname, count(DISTINCT process) AS processes, count(*) AS attempts, count(*) FILTER ({_FAILED}) AS failed,
+            SELECT hostname, count(DISTINCT process) AS processes, count(*) AS attempts,
+                count(*) FILTER ({_FAILED}) AS failed,
                 sum(time_to_perform) AS busy, min({_BEGAN}) AS first, max(last_at) AS last
-            FROM attempts WHERE hostname IS NOT NULL GROUP BY hostname ORDER BY attempts DESC, hostname LIMIT {self._top}""")
+            FROM attempts WHERE hostname IS NOT NULL GROUP BY hostname
+            ORDER BY attempts DESC, hostname LIMIT {self._top}""")
 
     def _span(self, moment: str) -> str:
         return f"time_bucket(to_seconds({self._width}), {moment})"

@@ -1,7 +1,7 @@
 """Whether promises were kept: each is one query of the table `jobs`.
 
-A percentile is the nearest rank: the smallest of the values that this percentage of them don't exceed. Run times are those of
-all attempts that ended, failures included.
+A percentile is the nearest rank: the smallest of the values that this percentage of them don't exceed. Run times are
+those of all attempts that ended, failures included.
 """
 
 from __future__ import annotations

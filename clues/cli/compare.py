@@ -23,12 +23,15 @@ Examples:
 
   clues compare 'monday/*.log.gz' 'tuesday/*.log.gz' --fail-on worse --json
 
-  clues compare --split 2026-11-20T15:00 /var/log/clues.log
+  clues compare --split 2026-11-20T15:00
+
+  clues compare --split 2h /var/log/clues.log --rotated
 
 Two sets of logs, each a file, a pattern or a spool folder; or any number of them that --split divides at a deploy.
 
-A class is called slower where its p50, p95 or p99 rose by --threshold, and by more than chance explains (the intervals of 99 %
-confidence don't overlap; a percentile of few values proves nothing). It fails more where Fisher's exact test says so at 1 %.
+A class is called slower where its p50, p95 or p99 rose by --threshold, and by more than chance explains (the intervals
+of 99 % confidence don't overlap; a percentile of few values proves nothing). It fails more where Fisher's exact test
+says so at 1 %.
 
 Exit status: 0 fine; 1 --fail-on found something, or a file can't be read; 2 mistaken usage."""
 
@@ -48,9 +51,14 @@ def add_to(app: typer.Typer) -> None:
 
 def compare(
     logs: Annotated[
-        list[Path],
-        typer.Argument(metavar="A B", help="Event logs, before and after; with --split, any.", show_default=False),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="A B",
+            help="Event logs, before and after. With --split, any; the log of CLUES_PUBLISHERS and all that it was "
+            "rotated into if left out.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     split: Annotated[
         str | None, typer.Option("--split", metavar="TIME", help="Before and after then: 2h (ago), or an ISO time.")
@@ -76,7 +84,7 @@ def compare(
     from clues.cli.reading import chosen, tell_what_was_read
 
     choice = chosen(since, until, queues, classes, systems)
-    before, after, read = _sides(logs, split, choice.sql(), rotated=rotated, memory=memory)
+    before, after, read = _sides(logs or [], split, choice.sql(), rotated=rotated, memory=memory)
     found = differences(before, after, threshold)
     with quiet_pipe():
         if as_json:
@@ -173,7 +181,8 @@ def _times(one: Difference, percent: int) -> Text:
     from clues.cli.words import seconds
 
     before, after = (side.percentiles.get(percent) for side in (one.before, one.after))
-    shown = f"{seconds(before and before.value)} → {seconds(after and after.value)}"
+    told = [seconds(None if side is None else side.value) for side in (before, after)]
+    shown = " → ".join(told)
     factor = one.slower_by.get(percent)
     return Text(shown, style="" if factor is None else "bold red" if factor > 1 else "green")
 

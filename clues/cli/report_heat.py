@@ -1,4 +1,4 @@
-"""The heat map of run time, as SVG: time to the right, run time upwards by powers of ten, the more attempts the stronger."""
+"""The heat map of run time, as SVG: time to the right, run time upwards, the more attempts the stronger the colour."""
 
 from __future__ import annotations
 
@@ -29,20 +29,24 @@ def heat_map(report: Report) -> str:
     for row in report.heat:
         column = int((row["start"] - first).total_seconds()) // report.width
         x, y = _LEFT + column * wide, _TOP + (high - 1 - row["bin"]) * tall
-        told = f"{moment(row['start'])}: {number(row['count'])} took {seconds(bin_start(row['bin']))} to {seconds(bin_start(row['bin'] + 1))}"
+        shortest, longest = seconds(bin_start(row["bin"])), seconds(bin_start(row["bin"] + 1))
+        told = f"{moment(row['start'])}: {number(row['count'])} took {shortest} to {longest}"
+        size = f'width="{max(wide - 0.6, 0.8):.1f}" height="{max(tall - 0.6, 0.8):.1f}"'
         cells.append(
-            f'<rect class="h{_strength(row["count"], most)}" x="{x:.1f}" y="{y:.1f}" width="{max(wide - 0.6, 0.8):.1f}" '
-            f'height="{max(tall - 0.6, 0.8):.1f}"><title>{escape(told)}</title></rect>'
+            f'<rect class="h{_strength(row["count"], most)}" x="{x:.1f}" y="{y:.1f}" {size}>'
+            f"<title>{escape(told)}</title></rect>"
         )
     every = max(1, math.ceil((high - low) / 12))
     marks = [
-        f'<text x="{_LEFT - 8}" y="{_TOP + (high - bin) * tall + 4:.1f}" text-anchor="end">{escape(seconds(bin_start(bin)))}</text>'
+        f'<text x="{_LEFT - 8}" y="{_TOP + (high - bin) * tall + 4:.1f}" text-anchor="end">'
+        f"{escape(seconds(bin_start(bin)))}</text>"
         for bin in range(low, high + 1)  # noqa: A001 - that is what it is
         if (bin - low) % every == 0
     ]
     step = max(1, columns // _MOST_TIMES)
     marks += [
-        f'<text x="{_LEFT + column * wide:.1f}" y="{_HEIGHT - 6}">{escape(_time(report, first + timedelta(seconds=column * report.width)))}</text>'
+        f'<text x="{_LEFT + column * wide:.1f}" y="{_HEIGHT - 6}">'
+        f"{escape(_time(report, first + timedelta(seconds=column * report.width)))}</text>"
         for column in range(0, max(columns - step // 2, 1), step)
     ]
     return (

@@ -18,6 +18,7 @@ from clues.analysis.report import Report
 from clues.cli.report_heat import heat_map
 from clues.cli.report_sections import Section, choice, headline, over_time, period, sections, span, what_was_read
 
+_FOOT = "Percentiles are exact (nearest rank), failures included; times are in UTC."
 _BAD = {"failed", "failure ratio", "without an end"}
 
 
@@ -39,7 +40,8 @@ def page(report: Report) -> str:
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
             f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+            '<meta name="color-scheme" content="light dark">\n',
             f"<title>Jobs, {escape(period(report))}</title>\n",
             *(f"<style>{style}</style>\n" for style in styles),
             "</head>\n<body>\n",
@@ -53,7 +55,7 @@ def page(report: Report) -> str:
                 if section.rows or section.name != "bad-lines"
             ),
             "</main>\n",
-            f"<footer>clues {__version__}. Percentiles are exact (nearest rank), failures included; times are in UTC.</footer>\n",
+            f"<footer>clues {__version__}. {_FOOT}</footer>\n",
             f'<script type="application/json" id="figures">{_json(_plotted(report))}</script>\n',
             *(f"<script>{script}</script>\n" for script in scripts),
             "</body>\n</html>\n",
@@ -100,13 +102,17 @@ def _charts(report: Report) -> str:
     )
     heat = (
         '<figure class="panel"><figcaption><h2>Heat map of run time</h2>'
-        f'<p class="quiet">how many attempts ended {escape(every)}, by how long they took</p></figcaption>{heat_map(report)}</figure>'
+        f'<p class="quiet">how many attempts ended {escape(every)}, by how long they took</p></figcaption>'
+        f"{heat_map(report)}</figure>"
     )
     return f'<section id="charts" class="charts">{drawn}{heat}</section>\n'
 
 
 def _section(section: Section) -> str:
-    title = f'<section id="{section.name}" class="panel"><h2>{escape(section.title)}</h2><p class="quiet">{escape(section.about)}</p>'
+    title = (
+        f'<section id="{section.name}" class="panel"><h2>{escape(section.title)}</h2>'
+        f'<p class="quiet">{escape(section.about)}</p>'
+    )
     if not section.rows:
         return f'{title}<p class="none">{escape(section.empty)}</p></section>\n'
     numbers = [heading.startswith(">") for heading in section.headings]

@@ -139,8 +139,8 @@ def sections(report: Report) -> list[Section]:
         Section(
             "gaps",
             "Gaps",
-            "Attempts without an end: enqueued and never taken (waiting), taken and never begun (taken), begun and never ended "
-            "(running). Those at the end of the log may just be going on.",
+            "Attempts without an end: enqueued and never taken (waiting), taken and never begun (taken), begun and "
+            "never ended (running). Those at the end of the log may just be going on.",
             ("state", "class", "queue", ">count", "since", ">age at the end"),
             [
                 (

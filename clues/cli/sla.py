@@ -22,14 +22,15 @@ Examples:
 
 A promise is: conditions, what is measured, a comparison, a limit.
 
-  conditions    queue=… class=… system=… host=… exception=… metadata.<key>=…; != for all others; * is any text; "quotes"
-  times         time_in_queue, time_to_perform, each with p50, p95, p99.9, …, min, max or mean; limits in us ms s m h d
-  shares        failure_ratio (of the jobs that ended, those that failed for good), retry_ratio (of the attempts); 1% or 0.01
-  numbers       enqueued finished failed retried destroyed waiting unfinished
+  conditions  queue=… class=… system=… host=… exception=… metadata.<key>=…; != for all others; * is any text; "quotes"
+  times       time_in_queue, time_to_perform, each with p50, p95, p99.9, …, min, max or mean; limits in us ms s m h d
+  shares      failure_ratio (failed for good, of all that ended), retry_ratio (of the attempts that ended); 1% or 0.01
+  numbers     enqueued finished failed retried destroyed waiting unfinished
 
 Percentiles are exact (nearest rank), and of all attempts, failures included.
 
-Exit status: 0 all were kept; 1 one was broken, or nothing was there to measure (see --allow-no-data); 2 one is mistaken."""
+Exit status: 0 all were kept; 1 one was broken, or nothing was there to measure (see --allow-no-data); 2 one is
+mistaken."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,8 +43,8 @@ def sla(
         list[str],
         typer.Argument(
             metavar="PROMISE... [FILE...]",
-            help="What was promised; and event logs, plain or .gz, patterns, spool folders: the log of CLUES_PUBLISHERS "
-            "and all that it was rotated into if left out.",
+            help="What was promised; and event logs, plain or .gz, patterns, spool folders: the log of "
+            "CLUES_PUBLISHERS and all that it was rotated into if left out.",
             show_default=False,
         ),
     ],

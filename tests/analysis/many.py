@@ -1,4 +1,4 @@
-"""A large log, made up: jobs that wait and run for log-normal times, fail, are retried, are lost, and are told twice."""
+"""A large log, made up: jobs that wait, run for log-normal times, fail, are retried, are lost, and are told twice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,15 @@ def _job(number: int, random_: random.Random) -> Iterator[bytes]:
         waited, ran = random_.random() ** 4 * 30, random_.lognormvariate(-1, 1) * mean
         host, process = f"worker-{int(random_.random() * 6)}", 1000 + int(random_.random() * 40)
 
-        def line(kind: str, end: str, when: float, more: str = "", host: str = host, process: int = process) -> bytes:
+        def line(
+            kind: str,
+            end: str,
+            when: float,
+            more: str = "",
+            host: str = host,
+            process: int = process,
+            attempt: int = attempt,
+        ) -> bytes:
             return (
                 f'{{"event_type":"{kind}","timestamp":"{stamp(when)}","queue":"{queue}","metadata":{{'
                 f'"_event_hash":"{event_hash}","_event_id":"{event_hash}:{attempt}:{end}","_attempt":{attempt},'

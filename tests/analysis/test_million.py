@@ -6,7 +6,7 @@ import gzip
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,7 @@ def test_lists(made: Report, truth: Truth) -> None:
     assert {row["hostname"]: row["attempts"] for row in made.workers if row["hostname"] in by_host} == by_host
 
 
-PROMISES = {
+PROMISES: dict[str, Callable[[Truth], float]] = {
     "time_to_perform p50 < 1s": lambda truth: nearest_rank(truth.times("time_to_perform"), 50),
     "time_to_perform p99.9 < 1s": lambda truth: nearest_rank(truth.times("time_to_perform"), 99.9),
     "queue=mailers time_in_queue p95 < 30s": lambda truth: nearest_rank(

@@ -86,6 +86,8 @@ def test_a_split(tmp_path: Path) -> None:
     done = clues("compare", "--split", "2020-09-14T00:00:00Z", log, "--json")
     told = json.loads(done.stdout)["classes"]
     assert {one["worker_class"]: one["findings"] for one in told} == FINDINGS
+    same = clues("compare", "--split", "2020-09-14T00:00:00Z", "--json", environ={"CLUES_PUBLISHERS": f"log://{log}"})
+    assert json.loads(same.stdout) == json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ HOSTILE = (
 def hostile_events() -> list[Event]:
     """Events with hostile text wherever text can be."""
     common: dict[str, Any] = {"queue": HOSTILE, "worker_class": HOSTILE, "_hostname": HOSTILE, HOSTILE: HOSTILE}
-    failed = {"_exception": HOSTILE, "_message": HOSTILE, "_reason": HOSTILE, "_system": HOSTILE}
+    failed: dict[str, Any] = {"_exception": HOSTILE, "_message": HOSTILE, "_reason": HOSTILE, "_system": HOSTILE}
     return [
         event("enqueued", 0, **common),
         event("started", 1, _time_in_queue=1.0, **common),
@@ -53,7 +53,7 @@ def test_text(log: Path) -> None:
         "Retries",
         "Gaps",
         "Workers",
-        "Lines that were",
+        "Lines that were no events",
     ):
         assert f"\n{heading}  " in done.stdout
     assert "PdfGeneration" in done.stdout
@@ -120,7 +120,8 @@ def browse(chromium: str, page: Path, *options: str) -> str:
     """The page as it is when its scripts have run."""
     done = subprocess.run(
         [
-            chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr",
+            chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--enable-logging=stderr",
             f"--user-data-dir={page.parent / 'profile'}", "--virtual-time-budget=3000", *options, page.as_uri(),
         ],
         capture_output=True,
