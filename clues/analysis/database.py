@@ -71,7 +71,7 @@ class Database:
 
         Raises:
             MissingExtraError: DuckDB is not installed.
-            QueryError: the memory is no size.
+            ConfigError: the memory is no size.
         """
         self.read = Read()
         self._folder = Path(tempfile.mkdtemp(prefix="clues-query-"))

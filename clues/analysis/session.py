@@ -8,7 +8,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from clues.analysis.engine import duckdb
-from clues.errors import QueryError
+from clues.errors import ConfigError, QueryError
 
 _T = TypeVar("_T")
 _LOOK = 0.1  # seconds between looks at how far it is
@@ -34,7 +34,7 @@ class Session:
 
         Raises:
             MissingExtraError: DuckDB is not installed.
-            QueryError: the memory is no size.
+            ConfigError: the memory is no size.
         """
         self._library = duckdb()
         settings: dict[str, str | int] = {"memory_limit": memory, "temp_directory": str(folder / "spilled")}
@@ -43,7 +43,8 @@ class Session:
         try:
             self._connection = self._library.connect(str(folder / "events.db"), config=settings)
         except self._library.Error as error:
-            raise QueryError(str(error)) from error
+            msg = f"the database does not start with {memory} of memory: {str(error).partition(chr(10))[0]}"
+            raise ConfigError(msg) from error
         for statement in _SETTINGS:
             self._connection.execute(statement)
 

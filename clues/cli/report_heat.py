@@ -7,7 +7,7 @@ from datetime import timedelta
 from html import escape
 
 from clues.analysis.report import Report, bin_start
-from clues.cli.report_sections import moment, number
+from clues.cli.report_words import moment, number
 from clues.cli.words import seconds
 
 _WIDTH, _HEIGHT = 1180, 300

@@ -16,7 +16,8 @@ from importlib.resources import files
 from clues import __version__
 from clues.analysis.report import Report
 from clues.cli.report_heat import heat_map
-from clues.cli.report_sections import Section, choice, headline, over_time, period, sections, span, what_was_read
+from clues.cli.report_sections import Section, choice, headline, over_time, period, sections, what_was_read
+from clues.cli.report_words import span
 
 _FOOT = "Percentiles are exact (nearest rank), failures included; times are in UTC."
 _BAD = {"failed", "failure ratio", "without an end"}

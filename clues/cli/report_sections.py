@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from clues.analysis.report import Report, Row
+from clues.analysis.report import Report
 from clues.cli.output import clean
-from clues.cli.words import seconds
+from clues.cli.report_rows import age, class_row, failure_row, oldest_row, queue_row, slow_row, worker_row
+from clues.cli.report_words import each, moment, name, number, percentiles, share, span
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +96,21 @@ def sections(report: Report) -> list[Section]:
                 ">max",
                 ">queue p95",
             ),
-            [_class(row) for row in report.classes],
+            [class_row(row) for row in report.classes],
         ),
         Section(
             "queues",
             "Queues",
             "How long attempts waited, the slowest queue first.",
             ("queue", ">attempts", ">wait p50", ">p95", ">p99", ">max", ">still waiting", "oldest since"),
-            [_queue(row) for row in report.queues],
+            [queue_row(row) for row in report.queues],
         ),
         Section(
             "failures",
             "Failures",
             "By class and exception, the latest message of each.",
             ("class", "exception", "reason", ">count", ">retried", "latest", "message", "job"),
-            [_failure(row) for row in report.failures],
+            [failure_row(row) for row in report.failures],
             "no attempt failed",
         ),
         Section(
@@ -119,7 +118,7 @@ def sections(report: Report) -> list[Section]:
             "Slowest",
             "The attempts that took longest.",
             ("class", ">run time", "outcome", "ended", "queue", "host", "job"),
-            [_slow(row) for row in report.slowest],
+            [slow_row(row) for row in report.slowest],
         ),
         Section(
             "retries",
@@ -149,7 +148,7 @@ def sections(report: Report) -> list[Section]:
                     name(row["queue"]),
                     number(row["count"]),
                     moment(row["since"]),
-                    _age(report, row),
+                    age(report, row),
                 )
                 for row in report.gaps
             ],
@@ -160,7 +159,7 @@ def sections(report: Report) -> list[Section]:
             "Oldest without an end",
             "The first of them.",
             ("state", "class", "queue", "since", ">age at the end", "due", "host", "process", "job"),
-            [_old(report, row) for row in report.oldest],
+            [oldest_row(report, row) for row in report.oldest],
             "every story has an end",
         ),
         Section(
@@ -168,7 +167,7 @@ def sections(report: Report) -> list[Section]:
             "Workers",
             "By host. Busy is the sum of run times, and how many ran at once on average.",
             ("host", ">processes", ">attempts", ">failed", ">busy", ">at once", "first", "last"),
-            [_worker(row) for row in report.workers],
+            [worker_row(row) for row in report.workers],
         ),
         Section(
             "bad-lines",
@@ -199,139 +198,10 @@ def over_time(report: Report) -> Section:
             (
                 moment(row["start"]),
                 *map(number, (row["finished"], row["failed"], row["retried"])),
-                *_each(row["time_to_perform"]),
-                *_each(row["time_in_queue"]),
+                *each(row["time_to_perform"]),
+                *each(row["time_in_queue"]),
             )
             for row in report.spans
         ],
         "nothing happened",
     )
-
-
-def moment(found: datetime | None) -> str:
-    """A moment, to the second."""
-    return "-" if found is None else found.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def number(found: int | None) -> str:
-    """A count."""
-    return "-" if found is None else f"{found:,}"
-
-
-def share(found: float | None) -> str:
-    """A share in percent."""
-    return "-" if found is None else f"{found:.2%}"
-
-
-def name(found: str | None) -> str:
-    """A name from a log, ``?`` where there is none."""
-    return "?" if found is None else clean(found)
-
-
-def span(width: int) -> str:
-    """How long a span is, in its largest unit."""
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if width % size == 0:
-            return f"{width // size} {unit}{'s' if width > size else ''}"
-    return f"{width} second{'s' if width > 1 else ''}"
-
-
-def percentiles(found: Iterable[float] | None) -> str:
-    """Three of them."""
-    return " / ".join(_each(found))
-
-
-def _each(found: Iterable[float] | None) -> tuple[str, ...]:
-    return tuple(map(seconds, found)) if found is not None else ("-", "-", "-")
-
-
-def _class(row: Row) -> tuple[str, ...]:
-    return (
-        name(row["worker_class"]),
-        *map(number, (row["attempts"], row["finished"], row["failed"])),
-        share(row["failure_ratio"]),
-        number(row["retried"]),
-        *_each(row["time_to_perform"]),
-        seconds(row["longest_to_perform"]),
-        _each(row["time_in_queue"])[1],
-    )
-
-
-def _queue(row: Row) -> tuple[str, ...]:
-    longest, waiting = seconds(row["longest_in_queue"]), number(row["waiting"])
-    return (
-        name(row["queue"]),
-        number(row["attempts"]),
-        *_each(row["time_in_queue"]),
-        longest,
-        waiting,
-        moment(row["oldest_waiting"]),
-    )
-
-
-def _failure(row: Row) -> tuple[str, ...]:
-    told = str(row["message"] or "").strip().partition("\n")[0]
-    return (
-        name(row["worker_class"]),
-        name(row["exception"]),
-        clean(row["reason"] or ""),
-        number(row["count"]),
-        number(row["retried"]),
-        moment(row["last_at"]),
-        cut(clean(told)),
-        clean(row["event_hash"]),
-    )
-
-
-def cut(text: str, most: int = 120) -> str:
-    """No more than so many characters."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _slow(row: Row) -> tuple[str, ...]:
-    job = f"{clean(row['event_hash'])}{'' if row['attempt'] == 1 else ':' + str(row['attempt'])}"
-    return (
-        name(row["worker_class"]),
-        seconds(row["time_to_perform"]),
-        row["state"],
-        moment(row["ended_at"]),
-        name(row["queue"]),
-        name(row["hostname"]),
-        job,
-    )
-
-
-def _old(report: Report, row: Row) -> tuple[str, ...]:
-    return (
-        row["state"],
-        name(row["worker_class"]),
-        name(row["queue"]),
-        moment(row["since"]),
-        _age(report, row),
-        moment(row["scheduled_at"]),
-        clean(row["hostname"] or ""),
-        clean("" if row["process"] is None else row["process"]),
-        clean(row["event_hash"]),
-    )
-
-
-def _worker(row: Row) -> tuple[str, ...]:
-    lasted = (
-        (row["last"] - row["first"]).total_seconds() if row["first"] is not None and row["last"] is not None else 0.0
-    )
-    busy: float | None = row["busy"]
-    at_once = "-" if not lasted or busy is None else f"{busy / lasted:.2f}"
-    return (
-        name(row["hostname"]),
-        *map(number, (row["processes"], row["attempts"], row["failed"])),
-        seconds(busy),
-        at_once,
-        moment(row["first"]),
-        moment(row["last"]),
-    )
-
-
-def _age(report: Report, row: dict[str, Any]) -> str:
-    if report.last is None or row["since"] is None:
-        return "-"
-    return seconds((report.last - row["since"]).total_seconds())

@@ -16,7 +16,7 @@ from clues.analysis.database import Database
 from clues.analysis.needs import EVERYTHING, needs
 from clues.analysis.reader import Reader
 from clues.analysis.sources import found
-from clues.errors import LogFileError, QueryError
+from clues.errors import ConfigError, LogFileError, QueryError
 from clues.event import Event
 from tests.analysis.made import HASH, a_life, event, lines, ruby_event
 from tests.analysis.many import BAD_LINES, PASSED_OVER
@@ -373,7 +373,7 @@ def test_little_memory_is_enough(tmp_path: Path) -> None:
 
 
 def test_no_such_size(tmp_path: Path) -> None:
-    with pytest.raises(QueryError):
+    with pytest.raises(ConfigError, match="much"):
         Database(memory="much")
 
 
