@@ -104,7 +104,7 @@ def _charts(report: Report) -> str:
     heat = (
         '<figure class="panel"><figcaption><h2>Heat map of run time</h2>'
         f'<p class="quiet">how many attempts ended {escape(every)}, by how long they took</p></figcaption>'
-        f"{heat_map(report)}</figure>"
+        f'<div class="wide" tabindex="0">{heat_map(report)}</div></figure>'
     )
     return f'<section id="charts" class="charts">{drawn}{heat}</section>\n'
 
