@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from clues.analysis.backwards import lines_backwards
 from clues.analysis.facts import hash_of, moment_of
 from clues.analysis.reader import Entry, Reader, open_log, whole_lines
 from clues.event import Event
 from clues.lines import EVENT_START
 from clues.metadata import timestamp
 
+_Line = tuple[int | None, bytes]
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
@@ -39,8 +41,8 @@ class Mender:
     def mend_some(self, source: Path, rows: Collection[int]) -> int | None:
         """Mend the odd lines of a file.
 
-        DuckDB gives rows in the order of lines, but for the last line where that is half-written: then the lines are
-        told by their shape.
+        DuckDB gives rows in the order of lines, but for the last line where that is half-written, as in a log that is
+        being written: then the lines are told by their shape.
 
         Args:
             source: the file.
@@ -50,9 +52,9 @@ class Mender:
             How many events were in them; None if it can't be told which lines they are.
         """
         wanted = frozenset(rows)
-        for is_odd in (lambda row, _line: row in wanted, lambda _row, line: not _has_shape(line)):
+        for odd_lines in (_half_written, _by_row, _by_shape):
             scratch = Reader()
-            entries = _entries(source, is_odd, scratch, len(wanted))
+            entries = _entries(odd_lines(source, wanted), source, scratch, len(wanted))
             if entries is not None:
                 with self._target.open("wb") as target:
                     for entry in entries:
@@ -77,20 +79,45 @@ class Mender:
         target.write(line)
 
 
-def _entries(source: Path, is_odd: Callable[[int, bytes], bool], reader: Reader, count: int) -> list[Entry] | None:
-    """What is left in a file's odd lines; None if there are more or fewer of them, or one has nothing odd about it."""
+def _entries(lines: Iterable[_Line], source: Path, reader: Reader, count: int) -> list[Entry] | None:
+    """What is left in odd lines; None if there are more or fewer of them, or one has nothing odd about it."""
     entries, seen = [], 0
+    for number, line in lines:
+        seen += 1
+        entry = reader.parse(line, str(source), number)
+        if seen > count or (entry is not None and entry.line == line.strip() and _is_sound(entry)):
+            return None
+        if entry is not None:
+            entries.append(entry)
+    return entries if seen == count else None
+
+
+def _half_written(source: Path, rows: Collection[int]) -> Iterator[_Line]:
+    """The last line, if it has no end and is the only odd one: nothing else has to be read."""
+    if len(rows) == 1 and source.suffix != ".gz":
+        with source.open("rb") as stream:
+            size = stream.seek(0, 2)
+            line = next(lines_backwards(stream, size), b"")
+            stream.seek(size - 1)
+            if stream.read(1) != b"\n":
+                yield None, line
+
+
+def _by_row(source: Path, rows: Collection[int]) -> Iterator[_Line]:
+    """The lines that are in these places."""
+    last = max(rows)
     with open_log(source) as stream:
         for number, row, line in _not_blank(stream):
-            if not is_odd(row, line):
-                continue
-            seen += 1
-            entry = reader.parse(line, str(source), number)
-            if seen > count or (entry is not None and entry.line == line.strip() and _is_sound(entry)):
-                return None
-            if entry is not None:
-                entries.append(entry)
-    return entries if seen == count else None
+            if row in rows:
+                yield number, line
+            if row == last:
+                return
+
+
+def _by_shape(source: Path, _rows: Collection[int]) -> Iterator[_Line]:
+    """The lines that don't look like events."""
+    with open_log(source) as stream:
+        yield from ((number, line) for number, _, line in _not_blank(stream) if not _has_shape(line))
 
 
 def _is_sound(entry: Entry) -> bool:

@@ -201,6 +201,17 @@ def test_bad_torn_and_foreign_lines_are_counted(tmp_path: Path) -> None:
         assert database.run("SELECT count(*) FROM jobs") == [(2,)]
 
 
+@pytest.mark.parametrize("ending", [b'{"event_type":"perf', b"", b"\n"])
+def test_the_last_line_of_a_log_that_is_being_written(ending: bytes, tmp_path: Path) -> None:
+    """One that is whole but for its newline is an event; of one that is not, the rest is not read for its sake."""
+    whole = lines(*a_life())
+    log = written(tmp_path / "x.log", whole, ending) if ending else written(tmp_path / "x.log", whole.rstrip())
+    for _ in range(5):
+        with Database() as database:
+            database.load([log])
+            assert (database.read.events, database.read.bad) == (4, int(len(ending) > 1))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_any_lines_are_read_as_by_the_reader(seed: int, tmp_path: Path) -> None:
     """The same events, the same number of bad lines, whatever they are."""
