@@ -21,6 +21,8 @@ from clues.event import Event
 from tests.analysis.made import HASH, a_life, event, lines, ruby_event
 from tests.analysis.many import BAD_LINES, PASSED_OVER
 
+pytestmark = pytest.mark.usefixtures("duckdb")
+
 
 def ask(query: str, *paths: Path, needed: frozenset[str] | None = None) -> list[tuple[Any, ...]]:
     """What a query finds in files."""

@@ -22,6 +22,8 @@ from clues.analysis.sla import gathering as promised
 from clues.analysis.sla import judge
 from tests.analysis.many import lines
 
+pytestmark = pytest.mark.usefixtures("duckdb")
+
 JOBS = 260_000
 PERCENTS = (50, 95, 99)
 

@@ -12,6 +12,8 @@ import pytest
 from tests.analysis.many import lines
 from tests.cli.running import clues
 
+pytestmark = pytest.mark.usefixtures("duckdb")
+
 PAGE = (Path(__file__).parents[2] / "docs" / "analysis.md").read_text()
 TABLE = PAGE.partition("## Which question, which command")[2].partition("\n## ")[0]
 COMMANDS = [

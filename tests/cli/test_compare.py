@@ -12,6 +12,8 @@ from clues.analysis.compare import fisher
 from tests.analysis.made import event, lines
 from tests.cli.running import clues
 
+pytestmark = pytest.mark.usefixtures("duckdb")
+
 
 def ends(worker_class: str, count: int, mean: float, failed: int, at: float = 0.0, seed: int = 1) -> bytes:
     """Jobs of a class that ended."""

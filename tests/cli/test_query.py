@@ -16,6 +16,8 @@ from tests.analysis.made import a_life, event, lines
 from tests.analysis.many import lines as many
 from tests.cli.running import clues, read_to_end, start, start_in_terminal
 
+pytestmark = pytest.mark.usefixtures("duckdb")
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:

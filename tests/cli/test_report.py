@@ -17,6 +17,8 @@ from tests.analysis.many import lines as many
 from tests.cli.running import clues
 from tests.requirements import lacking
 
+pytestmark = pytest.mark.usefixtures("duckdb")
+
 HOSTILE = (
     '</script><script>document.title="owned"</script><img src=x onerror=document.title="owned">\x1b]0;x\x07|`*\u2028'
 )

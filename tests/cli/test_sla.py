@@ -10,6 +10,8 @@ import pytest
 from tests.analysis.made import event, lines
 from tests.cli.running import clues
 
+pytestmark = pytest.mark.usefixtures("duckdb")
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
