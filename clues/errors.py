@@ -195,3 +195,21 @@ class JournalFullError(CluesError, OSError):
             f"the journal in {folder} holds {most} bytes already; is its shipper running, and are its back ends up? "
             "Events are dropped until there is room; clues doctor says how far each back end is"
         )
+
+
+class QueryError(CluesError):
+    """A query of event logs is mistaken, or could not be run."""
+
+
+class PromiseError(CluesError, ValueError):
+    """What ``clues sla`` was given is no promise.
+
+    Attributes:
+        text: what was given.
+        place: where in it the mistake is, from 0 up.
+    """
+
+    def __init__(self, problem: str, text: str, place: int) -> None:
+        super().__init__(problem)
+        self.text = text
+        self.place = place

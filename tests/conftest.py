@@ -6,6 +6,7 @@ the helpers are found. The folders below are no packages: their test files may h
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -56,6 +57,13 @@ def redis(redis_server: RedisServer) -> Iterator[redis_py.Redis]:
 def redis_url(redis_server: RedisServer, redis: redis_py.Redis) -> str:
     """The URL of an empty database."""
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def duckdb() -> None:
+    """What reads event logs as a database, for tests that use it."""
+    if importlib.util.find_spec("duckdb") is None:
+        lacking("duckdb", "it is not installed (clues[analysis])")
 
 
 @pytest.fixture(scope="session")

@@ -74,6 +74,8 @@ def test_wheel(built: Path) -> None:
         "clues/publishers/__init__.py",
         "clues/publishers/log.py",
         "clues/dashboards/README.md",
+        *(f"clues/cli/page/report.{kind}" for kind in ("css", "js")),
+        *(f"clues/vendor/uplot/{name}" for name in ("LICENSE", "uPlot.iife.min.js", "uPlot.min.css")),
         *(f"clues/resque/scripts/{name}" for name in scripts),
     }
     assert expected <= names

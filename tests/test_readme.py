@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (\w+\.py)\n")
@@ -19,6 +21,7 @@ def blocks() -> list[tuple[str, str]]:
     return FENCE.findall((ROOT / "README.md").read_text())
 
 
+@pytest.mark.usefixtures("duckdb")
 def test_snippets(tmp_path: Path, redis_url: str) -> None:
     """Python blocks run, one that names a file is that file; so do the console's lines that begin with $."""
     beside = Path(sys.executable).parent

@@ -1,1 +1,1 @@
-"""Event logs in, answers out: the reader, the follower, one job's timeline, running statistics."""
+"""Event logs in, answers out: reader, follower, one job's timeline, running statistics, and all of it as a database."""

@@ -103,6 +103,12 @@ class Reader:
         self.events += 1
         return Entry(event, text)
 
+    def take_over(self, other: Reader) -> None:
+        """Count what another has counted as its own."""
+        self.events += other.events
+        self.bad += other.bad
+        self.samples += other.samples[: _SAMPLES - len(self.samples)]
+
     def _read(self, path: Path) -> Iterator[Entry]:
         with open_log(path) as stream:
             self.sources.append(str(path))

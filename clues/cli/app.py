@@ -7,7 +7,25 @@ from typing import Annotated
 import typer
 
 from clues import __version__
-from clues.cli import demo, doctor, enqueue, failed, pause, queues, setup, ship, start, tail, trace, work, workers
+from clues.cli import (
+    compare,
+    demo,
+    doctor,
+    enqueue,
+    failed,
+    pause,
+    query,
+    queues,
+    report,
+    setup,
+    ship,
+    sla,
+    start,
+    tail,
+    trace,
+    work,
+    workers,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,5 +52,23 @@ def clues(
     """See what happens to every background job."""
 
 
-for part in (demo, work, start, enqueue, queues, workers, pause, failed, tail, trace, ship, setup, doctor):
+for part in (
+    demo,
+    work,
+    start,
+    enqueue,
+    queues,
+    workers,
+    pause,
+    failed,
+    tail,
+    trace,
+    query,
+    report,
+    sla,
+    compare,
+    ship,
+    setup,
+    doctor,
+):
     part.add_to(app)

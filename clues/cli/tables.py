@@ -29,7 +29,8 @@ def print_table(table: Table) -> None:
     if on_terminal():
         screen.print(table)
         return
+    screen.width = _WIDE  # a width for printing would be cut to that of the console
     with screen.capture() as captured:
-        screen.print(table, width=_WIDE, crop=False)
+        screen.print(table, crop=False)
     for line in captured.get().splitlines():
         print(line.rstrip())
