@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from clues import __version__
-from clues.cli import demo, doctor, enqueue, failed, pause, queues, setup, ship, start, tail, trace, work, workers
+from clues.cli import demo, doctor, enqueue, failed, pause, queues, setup, ship, start, tail, trace, web, work, workers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,5 +34,5 @@ def clues(
     """See what happens to every background job."""
 
 
-for part in (demo, work, start, enqueue, queues, workers, pause, failed, tail, trace, ship, setup, doctor):
+for part in (demo, work, start, enqueue, queues, workers, pause, failed, tail, trace, web, ship, setup, doctor):
     part.add_to(app)
