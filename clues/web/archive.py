@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
+from queue import LifoQueue
 from typing import Any
 
 from clues.web.attempts import COLUMNS
@@ -31,6 +31,7 @@ CREATE INDEX jobs_by_ended ON jobs (ended);
 CREATE INDEX jobs_by_parent ON jobs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_by_job_id ON jobs (job_id) WHERE job_id IS NOT NULL;
 """
+_READERS = 3  # a chart over a million events must not hold up a list
 _FIRST = {"enqueued", "dequeued", "started", "ended"}  # a copy that comes later changes nothing
 _LATEST = {"class", "queue", "system", "job_id", "parent", "host", "process", "fields"}
 
@@ -74,15 +75,15 @@ class Archive:
         path = Path(self._folder.name) / "history.db"
         self._writer = _connect(path)
         self._writer.executescript(_SCHEMA)
-        self._reader = _connect(path)
-        self._reader.execute("PRAGMA query_only = 1")
-        self._lock = Lock()
+        self._readers: LifoQueue[sqlite3.Connection] = LifoQueue()
+        for _ in range(_READERS):
+            self._readers.put(_connect(path, "PRAGMA query_only = 1"))
         self._count = 0
 
     def close(self) -> None:
         """Forget all."""
-        with self._lock:
-            self._reader.close()
+        for _ in range(_READERS):
+            self._readers.get().close()  # once whoever asks has been answered
         self._writer.close()
         self._folder.cleanup()
 
@@ -104,10 +105,13 @@ class Archive:
 
     def ask(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query, by their columns' names."""
-        with self._lock:
-            cursor = self._reader.execute(query, values)
+        reader = self._readers.get()
+        try:
+            cursor = reader.execute(query, values)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        finally:
+            self._readers.put(reader)
 
     def _forget_oldest(self) -> None:
         with self._writer:
@@ -117,8 +121,10 @@ class Archive:
         self._count = self._most
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *statements: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False, timeout=60)
-    for setting in ("journal_mode = WAL", "synchronous = OFF", "temp_store = MEMORY", "cache_size = -65536"):
+    for setting in ("journal_mode = WAL", "synchronous = OFF", "temp_store = MEMORY", "cache_size = -32768"):
         connection.execute(f"PRAGMA {setting}")
+    for statement in statements:
+        connection.execute(statement)
     return connection

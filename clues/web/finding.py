@@ -200,9 +200,10 @@ def children(archive: Archive, event_hash: str, *, most: int = 500, depth: int =
 
 
 def _enqueued_by(archive: Archive, event_hash: str) -> list[dict[str, Any]]:
-    """One row a job: its last attempt, but waiting since the first."""
+    """One row a job: its last attempt."""
     return archive.ask(
-        f"SELECT {_SHOWN}, max(attempt) FROM jobs WHERE parent = ? GROUP BY hash "  # noqa: S608 - our own names
-        "ORDER BY min(enqueued), min(id) LIMIT 500",
+        f"SELECT {_SHOWN} FROM jobs WHERE parent = ? AND attempt = "  # noqa: S608 - our own names
+        "(SELECT max(attempt) FROM jobs AS others WHERE others.hash = jobs.hash) "
+        "ORDER BY coalesce(enqueued, last), id LIMIT 500",
         (event_hash,),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clues.analysis.facts import hash_of
-from clues.analysis.reader import Reader
+from clues.analysis.reader import Entry, Reader
 from clues.errors import CluesError
 from clues.event import Event
 from clues.publishers.otlp_counts import Counts
@@ -149,22 +149,22 @@ class History:
     def _take(self, lines: Iterable[bytes], heard: Heard | None = None) -> None:
         lines = iter(lines)
         while not self._stop.is_set() and (batch := list(islice(lines, _BATCH))):
-            events = [entry.event for line in batch if (entry := self._reader.parse(line)) is not None]
-            self._keep(events)
+            entries = [entry for line in batch if (entry := self._reader.parse(line)) is not None]
+            self._keep(entries)
             if heard is not None:
-                heard(events)
+                heard([entry.event for entry in entries])
 
-    def _keep(self, events: Sequence[Event]) -> None:
+    def _keep(self, entries: Sequence[Entry]) -> None:
         attempts = Attempts(self.archive.last_attempt)
         kept: list[tuple[str | None, bytes]] = []
         with self._counting:
-            for event in events:
-                self._counts.add(event)
-        for event in events:
-            at = moment(event)
+            for entry in entries:
+                self._counts.add(entry.event)
+        for entry in entries:
+            at = moment(entry.event)
             if at is not None:
-                attempts.add(event, at)
-                kept.append((as_text(hash_of(event)), event.line))
+                attempts.add(entry.event, at)
+                kept.append((as_text(hash_of(entry.event)), entry.line))
         self.archive.add(kept, attempts.rows())
 
 

@@ -92,7 +92,7 @@ function descendants(found) {
     return h("span", { class: "track" }, bar("waited", from, work ?? one.ended ?? one.last), work === null ? null : bar("ran " + one.state, work, one.ended ?? one.last));
   };
   const spans = found.descendants.map((one) => {
-    const name = h("span", { class: "name" }, chip(one.state), link(to("job", { hash: one.hash }), one.class ?? "?", { data: { key: "d" + one.hash } }), h("span", { class: "dim small" }, one.queue ?? ""));
+    const name = h("span", { class: "name" }, chip(one.state), link(to("job", { hash: one.hash }), one.class ?? "?", { data: { key: "d" + one.hash } }), h("span", { class: "dim small" }, one.queue ?? "", one.attempt > 1 ? ` ×${one.attempt}` : ""));
     name.style.paddingLeft = `${(one.depth - 1) * 1.1}rem`;
     return h("li", {}, name, track(one), h("span", { class: "num small mono" }, duration(one.run_time)));
   });
