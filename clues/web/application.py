@@ -154,12 +154,12 @@ class _Application:
         return found or _missing("no event of this job is among those that were read")
 
     def _time(self, query: Mapping[str, str]) -> tuple[float, float]:
-        """The time that a chart is of: it ends now, or with the last event where the logs are old."""
+        """The time that a chart is of: it ends now, or with the last event where that is before it."""
         seconds = min(max(float(query.get("seconds", 3600)), 1.0), 366 * 86400.0)
         end = time.time()
         span = charts.span(self._archive)
-        if query.get("until") == "last" and span is not None:
-            end = min(end, span[1] + 1)
+        if span is not None and span[1] < end - seconds:
+            end = span[1] + 1
         return end - seconds, end
 
     def _operation(self, query: Mapping[str, str]) -> Any:

@@ -42,7 +42,12 @@ def charts(archive: Archive, start: float, end: float, worker_class: str | None 
     values = {"start": start, "end": start + slots * width, "width": width, "class": worker_class}
     only = "(:class IS NULL OR class = :class)"
     wanted = f"{_PERFORMED} AND {only}"
-    found: dict[str, Any] = {"start": start, "width": width, "times": [start + slot * width for slot in range(slots)]}
+    found: dict[str, Any] = {
+        "start": start,
+        "end": end,
+        "width": width,
+        "times": [start + slot * width for slot in range(slots)],
+    }
     counted = archive.ask(
         f"SELECT CAST((ended - :start) / :width AS INTEGER) AS slot, state, count(*) AS count FROM jobs "  # noqa: S608
         f"WHERE ended >= :start AND ended < :end AND {only} GROUP BY 1, 2",

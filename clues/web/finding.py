@@ -26,6 +26,9 @@ _SHOWN = (
 )
 
 
+_TIMES = ("enqueued", "started", "ended", "last", "run_time")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is looked for.
@@ -200,10 +203,15 @@ def children(archive: Archive, event_hash: str, *, most: int = 500, depth: int =
 
 
 def _enqueued_by(archive: Archive, event_hash: str) -> list[dict[str, Any]]:
-    """One row a job: its last attempt."""
-    return archive.ask(
-        f"SELECT {_SHOWN} FROM jobs WHERE parent = ? AND attempt = "  # noqa: S608 - our own names
-        "(SELECT max(attempt) FROM jobs AS others WHERE others.hash = jobs.hash) "
-        "ORDER BY coalesce(enqueued, last), id LIMIT 500",
+    """A row for each job: its last attempt, and the times of all."""
+    rows = archive.ask(
+        f"SELECT {_SHOWN} FROM jobs WHERE parent = ? ORDER BY coalesce(enqueued, last), attempt LIMIT 1000",  # noqa: S608
         (event_hash,),
     )
+    by_job: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        earlier = by_job.get(row["hash"], {"attempts": []})["attempts"]
+        by_job[row["hash"]] = row | {
+            "attempts": [*earlier, {**{name: row[name] for name in _TIMES}, "state": STATES[row["state"]]}]
+        }
+    return list(by_job.values())

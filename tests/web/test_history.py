@@ -243,6 +243,7 @@ def test_a_job_with_all_that_it_enqueued(reading: Reading, tmp_path: Path) -> No
     assert told is not None
     assert [(int(one["hash"], 16), one["depth"]) for one in told["descendants"]] == [(2, 1), (3, 2), (4, 1)]
     assert [(one["attempt"], one["state"]) for one in told["descendants"][:2]] == [(2, "finished"), (1, "finished")]
+    assert [one["state"] for one in told["descendants"][0]["attempts"]] == ["retrying", "finished"]
     assert [step["type"] for step in told["attempts"][0]["steps"]] == ["enqueued", "dequeued", "started", "finished"]
     assert job.told(history, "f" * 32) is None
 

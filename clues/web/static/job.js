@@ -78,7 +78,7 @@ function parts(attempt) {
 
 function descendants(found) {
   const own = found.attempts.flatMap((attempt) => attempt.steps.map((step) => step.moment)).filter((at) => at !== null);
-  const begin = Math.min(...own, ...found.descendants.map((one) => one.enqueued ?? Infinity));
+  const begin = Math.min(...own, ...found.descendants.map((one) => one.attempts[0].enqueued ?? Infinity));
   const end = Math.max(...own, ...found.descendants.map((one) => one.last ?? 0));
   const span = Math.max(end - begin, 0.001);
   const bar = (kind, from, until) => {
@@ -87,10 +87,10 @@ function descendants(found) {
     shown.style.width = `max(2px, ${100 * Math.max(until - from, 0) / span}%)`;
     return shown;
   };
-  const track = (one) => {
+  const track = (job) => h("span", { class: "track" }, job.attempts.map((one) => {
     const from = one.enqueued ?? one.started ?? one.last, work = one.started ?? (one.ended !== null && one.run_time !== null ? one.ended - one.run_time : null);
-    return h("span", { class: "track" }, bar("waited", from, work ?? one.ended ?? one.last), work === null ? null : bar("ran " + one.state, work, one.ended ?? one.last));
-  };
+    return [bar("waited", from, work ?? one.ended ?? one.last), work === null ? null : bar("ran " + one.state, work, one.ended ?? one.last)];
+  }));
   const spans = found.descendants.map((one) => {
     const name = h("span", { class: "name" }, chip(one.state), link(to("job", { hash: one.hash }), one.class ?? "?", { data: { key: "d" + one.hash } }), h("span", { class: "dim small" }, one.queue ?? "", one.attempt > 1 ? ` ×${one.attempt}` : ""));
     name.style.paddingLeft = `${(one.depth - 1) * 1.1}rem`;

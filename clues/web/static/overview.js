@@ -1,7 +1,7 @@
 // How it goes: figures, charts, and what each class did.
 
 import { Trio } from "./charts.js";
-import { age, duration, empty, fill, h, link, num, number, table, to } from "./dom.js";
+import { age, duration, empty, fill, h, link, moment, num, number, table, to } from "./dom.js";
 
 const SPANS = { "15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400, "7 d": 604800, "30 d": 2592000 };
 
@@ -9,6 +9,7 @@ export async function overview(main, context) {
   const tiles = h("div", { class: "tiles" });
   const rest = h("div");
   const noHistory = h("div");
+  const ending = h("span", { class: "dim" });
   const trio = new Trio();
   let seconds = Number(context.query.seconds) || 3600;
   const onlyClass = context.query.class ?? "";
@@ -21,16 +22,17 @@ export async function overview(main, context) {
       context.attempt(past);
     } }, name)));
   fill(main, h("div", { class: "head" }, h("h1", {}, onlyClass ? onlyClass : "Overview"), spans,
-    onlyClass ? [link(to("jobs", { q: quoted("class", onlyClass) }), "Its jobs"), link(to(""), "All classes")] : null), onlyClass ? null : tiles, noHistory, trio.element, rest);
+    onlyClass ? [link(to("jobs", { q: quoted("class", onlyClass) }), "Its jobs"), link(to(""), "All classes")] : null, ending), onlyClass ? null : tiles, noHistory, trio.element, rest);
   context.signal.addEventListener("abort", () => trio.end());
 
   async function past() {
-    const query = { seconds, until: "last" };
+    const query = { seconds };
     const [series, known] = await Promise.all([context.get("charts", { ...query, class: onlyClass }), onlyClass ? null : context.get("classes", query)]);
     const anything = series.enqueued.some(Boolean) || series.finished.some(Boolean) || series.failed.some(Boolean);
     trio.element.hidden = !anything;
     fill(noHistory, anything ? null : quiet(context.state));
     if (anything) trio.show(series);
+    fill(ending, Date.now() / 1000 - series.end > 60 ? ["until the last event, ", moment(series.end)] : null);
     if (known) fill(rest, known.classes.length ? classes(known.classes) : null);
   }
 
