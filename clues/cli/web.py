@@ -78,6 +78,9 @@ def web(
     )
     if not paths:
         say("clues: no event log is known, so there is no history; name one, or set CLUES_PUBLISHERS=log:///path")
+    for path in paths:
+        if not path.exists():
+            say(f"clues: waiting for {path}, which is not there yet")
     if not _is_local(host):
         say(f"clues: the page can be reached from other machines ({host}), unencrypted; a proxy with TLS is better")
     serve(client, settings, lambda url: _tell(url, client.store.describe(), write=write))

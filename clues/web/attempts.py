@@ -71,6 +71,7 @@ class Attempts:
     def rows(self) -> Iterable[tuple[Any, ...]]:
         """The attempts, each with a value for each column."""
         for row in self._rows.values():
+            _tell(row, row.pop("told_by"))
             yield tuple(map(row.get, COLUMNS))
 
     def _ruby_attempt(self, event_hash: str, event: Event) -> int:
@@ -97,7 +98,7 @@ def _merge(row: dict[str, Any], event: Event, at: float) -> None:
     if (ran := time_to_perform(event)) is not None:
         row["run_time"] = ran
     if rank >= row["state"]:
-        _tell(row, event)
+        row["told_by"] = event  # its words are asked for once, when all events have come
         row["state"] = rank
 
 

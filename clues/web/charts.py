@@ -17,11 +17,12 @@ _PERFORMED = "state IN (3, 4, 5)"
 # Nearest rank: the smallest value that so many percent of all do not exceed.
 _RANKED = """
 SELECT {key}, {picks} FROM (
-    SELECT {key}, {value} AS value, row_number() OVER (PARTITION BY {key} ORDER BY {value}) AS rank,
-        count(*) OVER (PARTITION BY {key}) AS size
-    FROM (SELECT *, CAST((ended - :start) / :width AS INTEGER) AS slot FROM jobs
+    SELECT key AS {key}, value, row_number() OVER (PARTITION BY key ORDER BY value) AS rank,
+        count(*) OVER (PARTITION BY key) AS size
+    FROM (SELECT {keyed} AS key, {value} AS value FROM jobs
         WHERE ended >= :start AND ended < :end AND {wanted} AND {value} IS NOT NULL)
 ) GROUP BY {key}"""
+_SLOT = "CAST((ended - :start) / :width AS INTEGER)"
 _PICKS = ", ".join(
     f"min(CASE WHEN rank * 100 >= size * {percent} THEN value END) AS p{percent}" for percent in (50, 95, 99)
 )
@@ -62,7 +63,7 @@ def charts(archive: Archive, start: float, end: float, worker_class: str | None 
     )
     found["enqueued"] = _dense(enqueued, slots, "count", 0)
     for value in ("run_time", "queue_time"):
-        rows = archive.ask(_RANKED.format(key="slot", value=value, wanted=wanted, picks=_PICKS), values)
+        rows = archive.ask(_RANKED.format(key="slot", keyed=_SLOT, value=value, wanted=wanted, picks=_PICKS), values)
         found[value] = {name: _dense(rows, slots, name, None) for name in ("p50", "p95", "p99")}
     return found
 
@@ -78,7 +79,7 @@ def classes(archive: Archive, start: float, end: float) -> list[dict[str, Any]]:
     )
     by_class = {row["class"]: row for row in rows}
     for value in ("run_time", "queue_time"):
-        query = _RANKED.format(key="class", value=value, wanted=_PERFORMED, picks=_PICKS)
+        query = _RANKED.format(key="class", keyed="class", value=value, wanted=_PERFORMED, picks=_PICKS)
         for ranked in archive.ask(query, values):
             if ranked["class"] in by_class:
                 by_class[ranked["class"]][value] = {name: ranked[name] for name in ("p50", "p95", "p99")}

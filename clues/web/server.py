@@ -6,11 +6,12 @@ import asyncio
 import errno
 import importlib.util
 import secrets
+import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from clues.errors import MissingExtraError, PortTakenError
@@ -85,13 +86,25 @@ async def _serve(client: Resque, settings: Settings, listening: socket.socket, r
     from clues.web.stream import Stream  # noqa: PLC0415 - with it
 
     loop, stream = asyncio.get_running_loop(), Stream()
+    told: list[int] = []
 
     class Server(uvicorn.Server):
-        """Ends the live streams when it is told to end: each is a request that would never be answered."""
+        """Ends the live streams when it is told to end: each is a request that would never be answered.
 
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(stream.stop)
-            super().handle_exit(sig, frame)
+        Uvicorn's own way with signals ends the process before the history's folder is removed.
+        """
+
+        @contextmanager
+        def capture_signals(self) -> Generator[None]:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self._end, number)
+            yield
+
+        def _end(self, number: int) -> None:
+            self.force_exit = bool(told)  # who says it twice doesn't want to wait
+            self.should_exit = True
+            told.append(number)
+            stream.stop()
 
     history = History(settings.paths, most=settings.most_events or MOST_EVENTS, heard=stream.hear)
     port = listening.getsockname()[1]
@@ -111,6 +124,9 @@ async def _serve(client: Resque, settings: Settings, listening: socket.socket, r
         await Server(config).serve(sockets=[listening])
     finally:
         await asyncio.to_thread(history.close)
+    if signal.SIGTERM in told:
+        raise SystemExit(128 + signal.SIGTERM)
+    raise KeyboardInterrupt
 
 
 def url(host: str, port: int, token: str) -> str:

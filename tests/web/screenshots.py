@@ -76,7 +76,7 @@ def _events() -> Iterator[Event]:
 def _an_order(at: float) -> Iterator[Event]:
     """A job that enqueues others, of which one is tried twice."""
     own = {"customer_id": 4711, "release": "2026.11.21"}
-    order = {"worker_class": "PlaceOrder", "queue": "payments", "event_hash": _ORDER, "args": [4711]}
+    order: dict[str, Any] = {"worker_class": "PlaceOrder", "queue": "payments", "event_hash": _ORDER, "args": [4711]}
     yield from life(1, at, waited=0.21, ran=1.35, metadata=own | {"total": "129.90 EUR"}, **order)
     for number, (after, name, kind, waited, ran, parent) in enumerate([
         (0.5, "ChargeCard", "retrying", 0.3, 2.1, _ORDER),
@@ -86,7 +86,7 @@ def _an_order(at: float) -> Iterator[Event]:
         (4.4, "ArchivePdf", "finished", 0.9, 0.7, _hash(2)),
     ]):  # fmt: skip
         queue = _CLASSES.get(name, ("default", 0, 0))[0]
-        given = {"worker_class": name, "queue": queue, "event_hash": _hash(number), "args": [4711]}
+        given: dict[str, Any] = {"worker_class": name, "queue": queue, "event_hash": _hash(number), "args": [4711]}
         told = {**own, "_parent_event_hash": parent}
         yield from life(1, at + after, kind, waited=waited, ran=ran, metadata=told, **given)
         if kind == "retrying":

@@ -185,6 +185,31 @@ def test_a_hundred_thousand_failures_and_a_thousand_queues(opening: Opening, red
     tab.page.wait_for_selector("text=11 queues")
 
 
+def test_many_workers_and_jobs_with_many_children(opening: Opening, redis: Redis, log: Path) -> None:
+    for number in range(100):
+        work(redis, f"worker-{number}")
+    lease = redis.get("resque:worker:worker-1:42:pdf")
+    pipe = redis.pipeline()
+    for thread in range(1, 1000):
+        worker_id = f"big:7:pdf,~0.{thread}"
+        pipe.hset("resque:workers:tree", worker_id, json.dumps({"slot": 0, "thread": thread}))
+        pipe.set(f"resque:worker:big:7:heartbeat,~0.{thread}", "t", ex=1000)
+        pipe.set(f"resque:worker:{worker_id}", lease)
+    pipe.execute()
+    parent = {"_parent_event_hash": f"{9000:032x}"}
+    at = NOW - 1000
+    write(log, [*life(9000, at), *(event for one in range(700) for event in life(9001 + one, at, metadata=parent))])
+    tab = opening()
+    tab.go("workers", ".tree >> nth=100")
+    assert "101 trees, 1,199 workers, 1,099 busy" in tab.text()
+    tab.page.click("text=Show all 999")
+    tab.page.wait_for_selector(".tree tbody tr:nth-child(999)")
+    tab.go("running", "tbody tr:nth-child(500)")
+    assert "1,099 jobs, the longest 500 are shown" in tab.text()
+    tab.go(f"job?hash={9000:032x}", ".nested li:nth-child(500)")
+    tab.go("jobs", "tbody tr:nth-child(50)")
+
+
 def test_a_backtrace_of_a_megabyte(opening: Opening, redis: Redis) -> None:
     fail(redis, [failure(1, backtrace=[f"/srv/{number}.py:1:in `{'x' * 80}'" for number in range(10_500)])])
     tab = opening()

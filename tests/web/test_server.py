@@ -48,10 +48,13 @@ def test_ctrl_c_ends_it_at_once_and_quietly(redis_server: Any, tmp_path: Path) -
         assert b"Traceback" not in site.process.stdout.read()
 
 
-def test_sigterm_ends_it_too(redis_server: Any) -> None:
-    with serving(redis_url=redis_server.url) as site:
+def test_sigterm_ends_it_too(redis_server: Any, tmp_path: Path) -> None:
+    """And nothing is left behind."""
+    with serving(redis_url=redis_server.url, environ={"TMPDIR": str(tmp_path)}) as site:
+        assert list(tmp_path.glob("clues-web-*"))
         site.process.terminate()
-        assert site.process.wait(30) in {-signal.SIGTERM, 128 + signal.SIGTERM}
+        assert site.process.wait(30) == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_port_that_is_taken(redis_url: str) -> None:
