@@ -43,12 +43,15 @@ class Context {
 
   get(name, query) { return get(name, query, this.signal); }
 
-  // Calls something now, and again some time after it has ended; what is wrong is told above the view.
+  // Calls something now, and again some time after it has ended, the longer it took the later; what is wrong is told
+  // above the view.
   every(milliseconds, step) {
     const again = async () => {
       if (this.signal.aborted) return;
+      const begun = Date.now();
       if (!document.hidden) await this.attempt(step);
-      if (!this.signal.aborted) this.timers.add(setTimeout(again, milliseconds));
+      const pause = Math.max(milliseconds, 8 * (Date.now() - begun));
+      if (!this.signal.aborted) this.timers.add(setTimeout(again, pause));
     };
     return again();
   }
@@ -96,7 +99,7 @@ async function show() {
   for (const item of document.querySelectorAll("#nav a")) {
     const own = item.dataset.view === (view.under ?? name);
     own ? item.setAttribute("aria-current", "page") : item.removeAttribute("aria-current");
-    if (own) item.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (own) item.scrollIntoView({ block: "nearest", inline: "center" });
   }
   main.replaceChildren();
   window.scrollTo(0, 0);

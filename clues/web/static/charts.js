@@ -31,7 +31,7 @@ export class Chart {
     const grid = { stroke: color("--line"), width: 1 };
     const axis = { stroke: color("--dim"), grid, ticks: { show: false }, font: "11px system-ui, sans-serif" };
     this.plot = new uPlot({
-      width: this.place.clientWidth || 400, height: HEIGHT, padding: [10, 8, 0, 0],
+      width: this.place.clientWidth || 400, height: HEIGHT, padding: [10, 18, 0, 0],
       cursor: { points: { size: 6 }, y: false }, legend: { markers: { width: 0, fill: (_plot, index) => (index ? color(this.series[index - 1].color) : null) } },
       scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       axes: [{ ...axis, size: 28, space: 70, values: times },
