@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -22,6 +22,7 @@ _PATIENCE = 0.4  # seconds of looking before a page that is not full is shown
 _CHUNK = 200
 _NEIGHBOURS = 500  # places in which a failure that moved is looked for
 _SHORT = 300
+_MOST_AT_ONCE = 2000
 _SCAN_BYTES = 8 << 20
 
 
@@ -82,9 +83,12 @@ class Failures:
         end = count if before is None else min(before, count)
         deadline = self._clock() + _PATIENCE
         rows: list[dict[str, Any]] = []
+        chunk = PAGE
         while end > 0 and len(rows) < PAGE and self._clock() < deadline:
-            size = min(_CHUNK if sought else PAGE - len(rows), end)
-            for index, raw in reversed(list(enumerate(self._raws(name, end - size, size), end - size))):
+            size = min(chunk if sought else PAGE - len(rows), end)
+            raws = self._raws(name, end - size, size)
+            chunk = _next_chunk(raws, _CHUNK)
+            for index, raw in reversed(list(enumerate(raws, end - size))):
                 end = index
                 if sought.may_hold(raw) and sought.allows(found := StoredFailure.read(index, raw)):
                     rows.append(row_of(found))
@@ -210,8 +214,7 @@ class _Groups:
             first = self._ends[0] if self._count else raws[0]
             self._ends = first, raws[-1]
             self._count += len(raws)
-            # Backtraces may be long: no more than a few megabytes at a time.
-            chunk = max(1, min(2000, _SCAN_BYTES * len(raws) // (sum(map(len, raws)) or 1)))
+            chunk = _next_chunk(raws, _MOST_AT_ONCE)
         rows = [
             {"class": kind[0], "exception": kind[1], "count": count, "retried": retried, "last": last}
             for kind, (count, retried, last) in self._by_kind.items()
@@ -255,6 +258,11 @@ def row_of(failure: StoredFailure) -> dict[str, Any]:
 def _removed(failed: Failed, chunk: list[StoredFailure]) -> Iterator[str]:
     count = failed.remove_found(chunk)
     yield from ["removed"] * count + ["gone"] * (len(chunk) - count)
+
+
+def _next_chunk(raws: Sequence[bytes], most: int) -> int:
+    """How many entries to read next: no more than a few megabytes at a time, as backtraces may be long."""
+    return max(1, min(most, _SCAN_BYTES * len(raws) // (sum(map(len, raws)) or 1)))
 
 
 def _is_plain(text: str) -> bool:

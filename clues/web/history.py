@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -29,6 +29,7 @@ MOST_EVENTS = 1_000_000
 _BYTES = 600  # of a usual event's line, about
 _BATCH = 5_000
 _LOOKED_AT = 2_000  # of the newest events, for those that a page begins with
+_BEYOND = 1 << 62  # no event has that number
 _LOOK = 0.1  # seconds between looks at the files
 
 Heard = Callable[[Sequence[Event]], object]
@@ -112,9 +113,16 @@ class History:
 
     def latest(self, most: int, wants: Callable[[Event], bool]) -> list[Event]:
         """The newest events of some kind, the newest last; looked for among a few thousand only."""
-        rows = self.archive.ask("SELECT line FROM events ORDER BY id DESC LIMIT ?", (_LOOKED_AT,))
-        wanted = (event for row in rows if wants(event := Event.from_line(row["line"])))
+        wanted = (event for event in islice(self._backwards(), _LOOKED_AT) if wants(event))
         return list(islice(wanted, most))[::-1]
+
+    def _backwards(self) -> Iterator[Event]:
+        """All events, the newest first; a few at a time, as some may be large."""
+        query = "SELECT id, line FROM events WHERE id < ? ORDER BY id DESC LIMIT 50"
+        rows = self.archive.ask(query, (_BEYOND,))
+        while rows:
+            yield from (Event.from_line(row["line"]) for row in rows)
+            rows = self.archive.ask(query, (rows[-1]["id"],))
 
     def _read(self) -> None:
         sources = sources_of(self.paths)
