@@ -95,6 +95,16 @@ class PruneDeadWorkerDirtyExit(DirtyExit):
     """A worker died without a word while it held a job; another worker found it and failed the job."""
 
 
+class PortTakenError(CluesError):
+    """Something else listens where the page was to."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(
+            f"port {port} of {host} is taken, perhaps by another clues web; choose another with --port, "
+            "or --port 0 for any that is free"
+        )
+
+
 class LogFileError(CluesError):
     """An event log can't be read."""
 

@@ -12,12 +12,13 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 import clues
 from clues.event import Event, Sample
 from clues.publishers.otlp_counts import Counts
+from clues.publishers.otlp_facts import text
 from clues.publishers.otlp_ids import JobSpans
 from clues.publishers.otlp_logs import log_record
 from clues.publishers.otlp_metrics import fill_counts, fill_samples
 from clues.publishers.otlp_resource import Attributes, of_host
 from clues.publishers.otlp_spans import span
-from clues.publishers.otlp_values import SCHEMA_URL, job_attributes, put, text
+from clues.publishers.otlp_values import SCHEMA_URL, job_attributes, put
 from clues.publishers.otlp_wire import field, sized, string
 
 _ITEM = b"\x12"  # the tag of field 2: a scope's log records or spans

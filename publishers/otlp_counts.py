@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clues.event import Event, EventType
-from clues.publishers.otlp_values import error_type, is_retried, seconds, system_of, text
+from clues.publishers.otlp_facts import error_type, is_retried, seconds, system_of, text
 
 OTHER = "_OTHER"
 MAX_SERIES = 500

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 
 from clues.event import Event, EventType, json_encoder
+from clues.publishers.otlp_facts import is_retried, seconds
 from clues.publishers.otlp_ids import SAMPLED, JobSpans
-from clues.publishers.otlp_values import as_json, attribute, exception_attributes, is_retried, named, seconds
+from clues.publishers.otlp_values import as_json, attribute, exception_attributes, named
 from clues.publishers.otlp_wire import encoded, enum, field, fixed32, fixed64, string, text_value
 
 _SAID = {

@@ -10,7 +10,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric as Message
 
 from clues.event import Sample
 from clues.publishers.otlp_counts import LABEL_NAMES, MAX_SERIES, METRICS, Counts, Labels, Metric
-from clues.publishers.otlp_values import put, text
+from clues.publishers.otlp_facts import text
+from clues.publishers.otlp_values import put
 
 _CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 

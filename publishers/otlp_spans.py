@@ -10,15 +10,9 @@ from collections.abc import Sequence
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from clues.event import TERMINAL, Event, EventType
+from clues.publishers.otlp_facts import error_type, seconds
 from clues.publishers.otlp_ids import JobSpans, SpanRef
-from clues.publishers.otlp_values import (
-    attribute,
-    error_type,
-    exception_attributes,
-    named,
-    operation_of,
-    seconds,
-)
+from clues.publishers.otlp_values import attribute, exception_attributes, named, operation_of
 from clues.publishers.otlp_wire import encoded, enum, field, fixed32, fixed64, string
 
 _SAMPLED_FLAG = 0x1

@@ -12,11 +12,10 @@ from typing import Any
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from clues.event import Event, EventType
+from clues.publishers.otlp_facts import system_of
 from clues.publishers.otlp_wire import LENGTHS, bool_value, double_value, encoded, int_value, sized, string, text_value
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
-SYSTEM = "resque"
-"""The messaging system of events that don't name another in their metadata's ``_system``."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -68,12 +67,6 @@ def _of_second(begin: str) -> int:
 def _parsed(timestamp: str) -> int:
     at = datetime.fromisoformat(timestamp)
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND * 1000
-
-
-def text(value: object) -> str:
-    """A text that protobuf takes: lone surrogates are replaced."""
-    found = value if isinstance(value, str) else str(value)
-    return found if found.isascii() else encoded(found).decode()
 
 
 @functools.lru_cache(maxsize=1024)
@@ -129,12 +122,6 @@ def as_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def system_of(event: Event) -> str:
-    """The messaging system."""
-    found = event.metadata.get("_system")
-    return found if isinstance(found, str) and found else SYSTEM
-
-
 def operation_of(event: Event) -> tuple[str, str]:
     """The operation's name and type, of messaging's conventions."""
     return _OPERATIONS[event.event_type]
@@ -164,26 +151,6 @@ def exception_attributes(metadata: Mapping[str, Any]) -> list[bytes]:
         "exception.stacktrace": "\n".join(map(str, trace)) if isinstance(trace, list) else trace,
     }
     return [attribute(named(key), value) for key, value in told.items() if value is not None]
-
-
-def error_type(event: Event) -> str:
-    """What kind of error a job failed with; empty if it did not."""
-    if event.event_type is not EventType.FAILED:
-        return ""
-    found = event.metadata.get("_exception") or event.metadata.get("_reason")
-    return text(found) if isinstance(found, str) else "_OTHER"
-
-
-def is_retried(event: Event) -> bool:
-    """Whether it ends an attempt that another follows by itself."""
-    return event.event_type is EventType.FAILED and event.metadata.get("_retrying") is True
-
-
-def seconds(value: object) -> float | None:
-    """A duration from metadata; None if it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e10:  # noqa: PLR2004 - 300 years
-        return None
-    return float(value)
 
 
 def _of_any_place(

@@ -23,6 +23,7 @@ from clues.cli import (
     start,
     tail,
     trace,
+    web,
     work,
     workers,
 )
@@ -63,6 +64,7 @@ for part in (
     failed,
     tail,
     trace,
+    web,
     query,
     report,
     sla,

@@ -12,7 +12,7 @@ import redis as redis_py
 from tests.conformance.site import told
 from tests.redis_server import RedisServer
 from tests.waiting import wait_for
-from tests.web import Project, Server, snippet
+from tests.web_sites import Project, Server, snippet
 
 
 @pytest.fixture(scope="module", params=["django-newest", "django-oldest"])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance.site import told
 from tests.redis_server import RedisServer
-from tests.web import Project, snippet
+from tests.web_sites import Project, snippet
 
 STAMP = """
 import json, logging
