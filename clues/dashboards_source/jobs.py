@@ -375,7 +375,7 @@ JOB_DASHBOARD = Dashboard(
                     "How long did it wait, all attempts together?",
                     "stat",
                     "seconds",
-                    events=Events((Value("waited", "sum", "clues.time_in_queue"),), only=_HASH),
+                    events=Events((Value("waited", "sum", "clues.time_in_queue", "event.action:dequeued"),), only=_HASH),
                     width=6,
                     height=4,
                 ),
