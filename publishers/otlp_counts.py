@@ -222,4 +222,5 @@ def _read(rows: Iterable[Sequence[Any]], size: int) -> Iterable[tuple[Labels, li
 
 def _read_starts(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[tuple[str, Labels], int]]:
     for name, system, operation, queue, worker_class, outcome, error, start in rows:
-        yield (str(name), (str(system), str(operation), str(queue), str(worker_class), str(outcome), str(error))), int(start)
+        labels = str(system), str(operation), str(queue), str(worker_class), str(outcome), str(error)
+        yield (str(name), labels), int(start)

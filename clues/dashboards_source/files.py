@@ -24,7 +24,9 @@ def for_kibana(labels: tuple[str, ...] = (LABEL,)) -> tuple[Dashboard, ...]:
     """The dashboards with a panel for each of these fields of metadata, where Grafana's readers choose one."""
     own = ("By metadata", tuple(by_label(f"labels.{label}") for label in labels))
     return tuple(
-        Dashboard(one.uid, one.title, one.about, (*one.rows, own), one.variables, one.span) if one in {OVERVIEW, ONE} else one
+        Dashboard(one.uid, one.title, one.about, (*one.rows, own), one.variables, one.span)
+        if one in {OVERVIEW, ONE}
+        else one
         for one in DASHBOARDS
     )
 
@@ -40,20 +42,21 @@ def files() -> Iterator[tuple[str, str]]:
 
 
 def _metrics() -> str:
-    rows = [
-        f"| `{metric.name}` | {metric.type} | {', '.join(f'`{label}`' for label in metric.labels) or '–'} | {metric.about} |"
-        for metric in METRICS
-    ]
-    return "\n".join((
-        "# Metrics that the dashboards, rules and alerts use",
-        "",
-        "Made by `make dashboards`. The names are Prometheus' for what is sent over OTLP"
-        " ([docs/opentelemetry.md](../docs/opentelemetry.md#metrics));"
-        " every series has `job`, the service, and `instance` too. A histogram has `_bucket` with the label `le`,"
-        " `_sum` and `_count`.",
-        "",
-        "| metric | type | labels | |",
-        "| --- | --- | --- | --- |",
-        *rows,
-        "",
-    ))
+    rows = []
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "–"
+        rows.append(f"| `{metric.name}` | {metric.type} | {labels} | {metric.about} |")
+    return "\n".join(
+        (
+            "# Metrics that the dashboards, rules and alerts use",
+            "",
+            "Made by `make dashboards`. The names are Prometheus' for what is sent over OTLP",
+            "([docs/opentelemetry.md](../docs/opentelemetry.md#metrics)); every series has `job`, the service, and",
+            "`instance` too. A histogram has `_bucket` with the label `le`, `_sum` and `_count`.",
+            "",
+            "| metric | type | labels | |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        )
+    )

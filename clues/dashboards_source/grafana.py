@@ -177,7 +177,9 @@ def _panel(panel: Panel, number: int, place: dict[str, int], described: Dashboar
 def _targets(panel: Panel, described: Dashboard) -> Iterator[dict[str, Any]]:
     if panel.prom:
         for number, query in enumerate(panel.prom):
-            yield _prometheus(query, chr(ord("A") + number), over_time=panel.kind == "lines", table=panel.kind == "table")
+            yield _prometheus(
+                query, chr(ord("A") + number), over_time=panel.kind == "lines", table=panel.kind == "table"
+            )
     elif panel.events is not None:
         yield from _elasticsearch(panel.events, described)
 

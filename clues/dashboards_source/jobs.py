@@ -218,7 +218,10 @@ OVERVIEW = Dashboard(
             "Now, and in this time",
             (
                 _stat(
-                    "Enqueued", "How many jobs were enqueued?", count(SENT), Value("jobs", "count", only="event.action:enqueued")
+                    "Enqueued",
+                    "How many jobs were enqueued?",
+                    count(SENT),
+                    Value("jobs", "count", only="event.action:enqueued"),
                 ),
                 _stat(
                     "Finished",
@@ -245,7 +248,10 @@ OVERVIEW = Dashboard(
                     bad_above=0.05,
                 ),
                 _stat(
-                    "Waiting", "How many jobs wait now?", f"sum(max by (job, queue) (clues_queue_depth{{{QUEUES}}})) or vector(0)", None
+                    "Waiting",
+                    "How many jobs wait now?",
+                    f"sum(max by (job, queue) (clues_queue_depth{{{QUEUES}}})) or vector(0)",
+                    None,
                 ),
                 Panel(
                     "Longest wait",
@@ -323,7 +329,10 @@ ONE = Dashboard(
     "clues: one class",
     "How do the jobs of one class fare: since when are they slow, with what do they fail, which ones?",
     (
-        ("How it goes", (THROUGHPUT, FAILURES, RUN_TIME, QUEUE_TIME, _OTHER_TIMES, EXCEPTIONS, RETRIES, _QUEUES, _HOSTS)),
+        (
+            "How it goes",
+            (THROUGHPUT, FAILURES, RUN_TIME, QUEUE_TIME, _OTHER_TIMES, EXCEPTIONS, RETRIES, _QUEUES, _HOSTS),
+        ),
         ("Gaps", (UNTAKEN, UNENDED)),
         ("Which", (_MESSAGES, _SLOW)),
         ("By metadata", (by_label("$label"),)),
@@ -375,7 +384,9 @@ JOB_DASHBOARD = Dashboard(
                     "How long did it wait, all attempts together?",
                     "stat",
                     "seconds",
-                    events=Events((Value("waited", "sum", "clues.time_in_queue", "event.action:dequeued"),), only=_HASH),
+                    events=Events(
+                        (Value("waited", "sum", "clues.time_in_queue", "event.action:dequeued"),), only=_HASH
+                    ),
                     width=6,
                     height=4,
                 ),

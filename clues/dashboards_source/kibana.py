@@ -30,7 +30,7 @@ def ndjson(objects: Iterable[dict[str, Any]]) -> str:
 
 
 def kql(only: str) -> str:
-    """A choice of documents in KQL: all but the page's hash, which Kibana's own filter chooses, is the same as Lucene."""
+    """A choice of documents in KQL: the same words, but for the hash, which Kibana's own filter chooses."""
     return "" if f"${_HASH}" in only else only
 
 
@@ -45,10 +45,12 @@ def _data_view(index: str) -> dict[str, Any]:
             "title": index,
             "name": "clues events",
             "timeFieldName": "@timestamp",
-            "fieldFormatMap": json.dumps({
-                "clues.time_in_queue": {"id": "duration", "params": _DURATION},
-                "clues.time_to_perform": {"id": "duration", "params": _DURATION},
-            }),
+            "fieldFormatMap": json.dumps(
+                {
+                    "clues.time_in_queue": {"id": "duration", "params": _DURATION},
+                    "clues.time_to_perform": {"id": "duration", "params": _DURATION},
+                }
+            ),
         },
     }
 
@@ -91,7 +93,9 @@ def _dashboard(described: Dashboard) -> Iterator[dict[str, Any]]:
             "timeFrom": described.span,
             "timeTo": "now",
             "refreshInterval": {"pause": False, "value": 30000},
-            "optionsJSON": json.dumps({"useMargins": True, "syncColors": True, "syncCursor": True, "hidePanelTitles": False}),
+            "optionsJSON": json.dumps(
+                {"useMargins": True, "syncColors": True, "syncCursor": True, "hidePanelTitles": False}
+            ),
             "panelsJSON": json.dumps(panels, ensure_ascii=False),
             "controlGroupInput": shown,
             "kibanaSavedObjectMeta": {
@@ -162,5 +166,3 @@ def _controls(described: Dashboard) -> tuple[list[dict[str, str]], dict[str, str
         "panelsJSON": json.dumps(panels),
         "ignoreParentSettingsJSON": json.dumps(ignored),
     }
-
-

@@ -28,7 +28,7 @@ Words = Callable[[str], str]
 
 def lens(panel: Panel, events: Events, kql: Words) -> dict[str, Any]:
     """The attributes of a Lens by value."""
-    columns = {name: column for name, column in _columns(panel, events, kql)}
+    columns = dict(_columns(panel, events, kql))
     layer = {"columns": columns, "columnOrder": [*columns], "incompleteColumns": {}, "sampling": 1}
     drawn = panel.kind == "lines"
     layers = [_LAYER, *([_DEPLOYS] if drawn else [])]
@@ -36,7 +36,9 @@ def lens(panel: Panel, events: Events, kql: Words) -> dict[str, Any]:
     return {
         "title": panel.title,
         "description": panel.question,
-        "visualizationType": {"lines": "lnsXY", "bars": "lnsXY", "stat": "lnsMetric", "table": "lnsDatatable"}[panel.kind],
+        "visualizationType": {"lines": "lnsXY", "bars": "lnsXY", "stat": "lnsMetric", "table": "lnsDatatable"}[
+            panel.kind
+        ],
         "type": "lens",
         "references": [
             {"type": "index-pattern", "id": DATA_VIEW, "name": f"{name}{layer_id}"}
@@ -139,7 +141,10 @@ def _formula(name: str, value: Combined, panel: Panel, kql: Words) -> Iterator[t
         "text": text,
     }
     number = {"dataType": "number", "isBucketed": False, "scale": "ratio"}
-    yield f"{name}X2", {**number, **hidden, "operationType": "math", "references": parts, "params": {"tinymathAst": tree}}
+    yield (
+        f"{name}X2",
+        {**number, **hidden, "operationType": "math", "references": parts, "params": {"tinymathAst": tree}},
+    )
     params: dict[str, Any] = {"formula": text, "isFormulaBroken": False}
     if panel.unit == "ratio":
         params["format"] = _FORMATS["ratio"]

@@ -31,12 +31,17 @@ WORKERS = Dashboard(
         (
             "Now",
             (
-                _state("Workers alive", "How many workers live?", f"sum(max by (job) (clues_worker_alive{{{STATES}}}))"),
-                _state("Workers busy", "How many workers hold a job?", f"sum(max by (job) (clues_worker_busy{{{STATES}}}))"),
+                _state(
+                    "Workers alive", "How many workers live?", f"sum(max by (job) (clues_worker_alive{{{STATES}}}))"
+                ),
+                _state(
+                    "Workers busy", "How many workers hold a job?", f"sum(max by (job) (clues_worker_busy{{{STATES}}}))"
+                ),
                 _state(
                     "Utilisation",
                     "What share of the workers is busy?",
-                    f"sum(max by (job) (clues_worker_busy{{{STATES}}})) / (sum(max by (job) (clues_worker_alive{{{STATES}}})) > 0)",
+                    f"sum(max by (job) (clues_worker_busy{{{STATES}}}))"
+                    f" / (sum(max by (job) (clues_worker_alive{{{STATES}}})) > 0)",
                     unit="ratio",
                     bad=0.95,
                 ),
@@ -48,7 +53,9 @@ WORKERS = Dashboard(
                     bad=3600,
                 ),
                 _state(
-                    "Waiting jobs", "How many jobs wait now?", f"sum(max by (job, queue) (clues_queue_depth{{{QUEUES}}})) or vector(0)"
+                    "Waiting jobs",
+                    "How many jobs wait now?",
+                    f"sum(max by (job, queue) (clues_queue_depth{{{QUEUES}}})) or vector(0)",
                 ),
                 _state(
                     "Paused queues",
@@ -69,9 +76,7 @@ WORKERS = Dashboard(
                         Prom(f"sum(max by (job) (clues_worker_alive{{{STATES}}}))", "alive"),
                         Prom(f"sum(max by (job) (clues_worker_busy{{{STATES}}}))", "busy"),
                     ),
-                    events=Events(
-                        (Value("processes that ended jobs", "unique", "process.pid", ENDS),), over_time=True
-                    ),
+                    events=Events((Value("processes that ended jobs", "unique", "process.pid", ENDS),), over_time=True),
                 ),
                 Panel(
                     "Busy seconds a second",
@@ -143,7 +148,10 @@ WORKERS = Dashboard(
                             rate("messaging_client_sent_messages_total", "messaging_destination_name"),
                             "{{messaging_destination_name}} enqueued",
                         ),
-                        Prom(rate(f"{WAITED}_count", "messaging_destination_name"), "{{messaging_destination_name}} taken"),
+                        Prom(
+                            rate(f"{WAITED}_count", "messaging_destination_name"),
+                            "{{messaging_destination_name}} taken",
+                        ),
                         Prom(rate(ENDED, "messaging_destination_name"), "{{messaging_destination_name}} ended"),
                     ),
                     events=Events(
@@ -219,7 +227,9 @@ HEALTH = Dashboard(
         (
             "Delivery",
             (
-                _state("Published", "How many events were journalled, ever?", f"sum(clues_delivery_published{{{STATES}}})"),
+                _state(
+                    "Published", "How many events were journalled, ever?", f"sum(clues_delivery_published{{{STATES}}})"
+                ),
                 _state(
                     "Dropped",
                     "How many events did a full journal drop, ever?",
@@ -272,7 +282,10 @@ HEALTH = Dashboard(
                     "lines",
                     "seconds",
                     prom=(
-                        Prom(f"max by (destination) (clues_delivery_lag_duration_seconds{{{_DELIVERY}}})", "{{destination}}"),
+                        Prom(
+                            f"max by (destination) (clues_delivery_lag_duration_seconds{{{_DELIVERY}}})",
+                            "{{destination}}",
+                        ),
                     ),
                 ),
                 Panel(

@@ -31,7 +31,10 @@ def _recorded() -> Iterator[dict[str, Any]]:
 
 def _burning() -> Iterator[dict[str, Any]]:
     budget = 1 - objectives.SHARE
-    pairs = (("Fast", objectives.FAST, "1h", "5m", "2m", "page"), ("Slow", objectives.SLOW, "6h", "30m", "15m", "ticket"))
+    pairs = (
+        ("Fast", objectives.FAST, "1h", "5m", "2m", "page"),
+        ("Slow", objectives.SLOW, "6h", "30m", "15m", "ticket"),
+    )
     for objective in objectives.ALL:
         for word, burn, long, short, wait, severity in pairs:
             most = f"{burn * budget:.6g}"
@@ -47,7 +50,8 @@ def _burning() -> Iterator[dict[str, Any]]:
 
 
 def _work() -> Iterator[dict[str, Any]]:
-    taken = f'sum by (queue) (label_replace(increase({WAITED}_count[10m]), "queue", "$1", "messaging_destination_name", "(.*)"))'
+    by_queue = '"queue", "$1", "messaging_destination_name", "(.*)"'
+    taken = f"sum by (queue) (label_replace(increase({WAITED}_count[10m]), {by_queue}))"
     yield _alert(
         "CluesQueueStuck",
         "max by (queue) (clues_queue_depth) > 0 and on (queue) (max by (queue) (clues_queue_oldest_age_seconds) > 600)"

@@ -37,6 +37,10 @@ def _under(key: str, inner: object) -> Iterator[str]:
 
 def _scalar(value: object) -> str:
     """Texts that could be taken for something else are quoted."""
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in {"true", "false", "null", "yes", "no"}:
+    if (
+        isinstance(value, str)
+        and _PLAIN.fullmatch(value)
+        and value.lower() not in {"true", "false", "null", "yes", "no"}
+    ):
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -64,7 +64,7 @@ def made(minutes: int = MINUTES, end: float | None = None) -> History:
 def _minute(stage: Stage, minute: int, *, last: bool) -> None:
     for number in range(3):
         again = minute % 7 == 0 and number == 0
-        error = TimeoutError("no answer") if again else None
+        error: Exception | None = TimeoutError("no answer") if again else None
         _job(stage, "mail", "SendMail", 1.0, 0.2, error, retrying=again, customer=f"c{number}")
     slow = minute % 5 == 0
     error = ValueError("no such page") if minute % 4 == 0 else None
@@ -89,7 +89,7 @@ def _enqueued(stage: Stage, queue: str, name: str, wait: float, customer: str = 
     return item
 
 
-def _job(  # noqa: PLR0913, PLR0917
+def _job(
     stage: Stage,
     queue: str,
     name: str,

@@ -1,4 +1,4 @@
-"""What Grafana and Kibana ask Elasticsearch for a panel: their documented ways of making a search of it, written anew."""
+"""What Grafana and Kibana ask Elasticsearch for a panel: their ways of making a search of it, written anew."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def _number(bucket: Any, metric: dict[str, Any]) -> float | None:
     if metric["type"] == "count":
         return float(bucket["doc_count"])
     found = bucket[metric["id"]]
-    return next(iter(found["values"].values())) if "values" in found else found["value"]
+    value: float | None = next(iter(found["values"].values())) if "values" in found else found["value"]
+    return value
 
 
 # Kibana

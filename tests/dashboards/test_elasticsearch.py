@@ -137,7 +137,9 @@ FIELDS: dict[str, Callable[[Event], Any]] = {
 
 def chosen(cluster: Cluster, only: str) -> list[Event]:
     if "$event_hash" in only:
-        key = {"clues.event_hash": "_event_hash", "clues.parent_event_hash": "_parent_event_hash"}[only.partition(":")[0]]
+        key = {"clues.event_hash": "_event_hash", "clues.parent_event_hash": "_parent_event_hash"}[
+            only.partition(":")[0]
+        ]
         return [event for event in cluster.events if event.metadata.get(key) == cluster.one_hash]
     return [event for event in cluster.events if CHOICES[only](event)]
 
@@ -166,11 +168,13 @@ def agrees(cluster: Cluster, value: Value | Combined, group: list[Event], answer
         numbers = sorted(told(cluster, value, group))
         if not numbers:
             return answer is None or math.isnan(answer)
-        low, high = (min(max(int((value.percent / 100 + off) * len(numbers)), 0), len(numbers) - 1) for off in (-0.02, 0.02))
+        low, high = (
+            min(max(int((value.percent / 100 + off) * len(numbers)), 0), len(numbers) - 1) for off in (-0.02, 0.02)
+        )
         assert answer is not None
         return numbers[low] - 1e-6 <= answer <= numbers[high] + 1e-6
     known = exact(cluster, value, group)
-    return answer == known or answer == pytest.approx(known, rel=1e-3)
+    return answer == known or bool(answer == pytest.approx(known, rel=1e-3))
 
 
 def exact(cluster: Cluster, value: Value, group: list[Event]) -> float | None:
@@ -241,7 +245,11 @@ def test_kibana(cluster: Cluster, dashboard: Dashboard, panel: Panel) -> None:
     (found,) = (one for one in shown if one["title"] == panel.title)
     one_job = {"match": {"clues.event_hash": cluster.one_hash}}  # what the control at the top chooses
     if found["type"] == "search":
-        (name,) = (ref["id"] for ref in OBJECTS[dashboard.uid]["references"] if ref["name"].startswith(f"{found['panelIndex']}:"))
+        (name,) = (
+            ref["id"]
+            for ref in OBJECTS[dashboard.uid]["references"]
+            if ref["name"].startswith(f"{found['panelIndex']}:")
+        )
         saved = OBJECTS[name]["attributes"]
         source = json.loads(saved["kibanaSavedObjectMeta"]["searchSourceJSON"])
         from tests.dashboards.searches import kql

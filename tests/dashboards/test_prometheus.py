@@ -218,9 +218,7 @@ JOBS: dict[str, tuple[Expected, ...]] = {
     "Most failing classes": (
         lambda day, hour: counted(Counter(map(class_of, only(day, FAILED, outcome="failed"))), CLASS_LABEL),
     ),
-    "By queue": (
-        lambda day, hour: counted(Counter(map(queue_of, only(day, *ENDS))), QUEUE_LABEL),
-    ),
+    "By queue": (lambda day, hour: counted(Counter(map(queue_of, only(day, *ENDS))), QUEUE_LABEL),),
     "Enqueued, not dequeued": (lambda day, hour: untaken(day),),
     "Dequeued, not ended": (lambda day, hour: unended(day),),
     "Busy seconds a second": (lambda day, hour: worked(hour),),
@@ -244,7 +242,13 @@ QUANTILES = {
     "Run time": ("_time_to_perform", "messaging.process.duration", RATE, ENDS, None),
     "Time in queue": ("_time_in_queue", "clues.job.queue.duration", RATE, {DEQUEUED}, None),
     "Slowest classes": ("_time_to_perform", "messaging.process.duration", RANGE, ENDS, (CLASS_LABEL, class_of)),
-    "Run time by outcome": ("_time_to_perform", "messaging.process.duration", RATE, ENDS, ("clues_job_outcome", outcome_of)),
+    "Run time by outcome": (
+        "_time_to_perform",
+        "messaging.process.duration",
+        RATE,
+        ENDS,
+        ("clues_job_outcome", outcome_of),
+    ),
 }
 STATES: dict[str, Callable[[History], tuple[Found, ...]]] = {
     "Waiting": lambda h: (one(sum(h.state("clues.queue.depth", queue=q) for q in ("mail", "pdf"))),),
@@ -343,7 +347,9 @@ def firing(history: History, name: str, ago: int) -> set[str]:
     objective = {"QueueTime": "queue_time", "Execution": "execution"}[found[1]]
     *windows, burn = BURNING[found[2]]
     shares = [burnt(history.last(int(minutes) - 1, ago), objective) for minutes in windows]
-    return {queue for queue in shares[0] if all(share.get(queue, 0) > burn * (1 - objectives.SHARE) for share in shares)}
+    return {
+        queue for queue in shares[0] if all(share.get(queue, 0) > burn * (1 - objectives.SHARE) for share in shares)
+    }
 
 
 @pytest.mark.parametrize("ago", [0, 3])
