@@ -83,13 +83,13 @@ Examples:
 
   clues setup grafana --url https://admin:secret@grafana.example.com
 
-Data sources stay yours: each dashboard asks for one of Prometheus, and one of Elasticsearch, by a variable. What is there
-already and the same stays as it is; so say it again after each upgrade."""
+Data sources stay yours: each dashboard asks for one of Prometheus, and one of Elasticsearch, by a variable. What is
+there already and the same stays as it is; so say it again after each upgrade."""
 
 _KIBANA_EXAMPLE = """\
 Examples:
 
-  clues setup kibana --url https://elastic:secret@kibana:5601 --label customer_id --label plan
+  clues setup kibana --url https://elastic:secret@kibana:5601 --label plan --label clues.metrics.customer_id
 
   clues setup kibana --url http://localhost:5601 --space jobs --index 'jobs-*'
 
@@ -128,7 +128,9 @@ def kibana(
     index: Annotated[str, typer.Option(metavar="PATTERN", help="The indices with the events.")] = "logs-clues.events-*",
     label: Annotated[
         list[str] | None,
-        typer.Option("--label", metavar="NAME", help="A field of the publisher's `chart` to break down by."),
+        typer.Option(
+            "--label", metavar="NAME", help="A text of the publisher's `chart`, or a field, to break down by."
+        ),
     ] = None,
 ) -> None:
     """Install the data view and the dashboards in Kibana."""

@@ -22,7 +22,7 @@ def install(
         site: the Kibana.
         space: which of its spaces; the default one if empty.
         index: the indices that the dashboards look at.
-        labels: fields of metadata that have a panel each.
+        labels: fields of metadata, or of documents, that have a panel each.
 
     Raises:
         SetupRefusedError: it refused something.

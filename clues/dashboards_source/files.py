@@ -14,7 +14,7 @@ from clues.dashboards_source.rules import rules
 from clues.dashboards_source.yaml import dumped
 
 DASHBOARDS = (OVERVIEW, ONE, JOB_DASHBOARD, WORKERS, SLO, HEALTH)
-LABEL = "customer_id"
+LABEL = "plan"
 """The field of metadata that Kibana's overview has a panel of, unless others are asked for."""
 
 _MADE = "# Made by `make dashboards` from clues/dashboards_source.\n"
@@ -22,7 +22,7 @@ _MADE = "# Made by `make dashboards` from clues/dashboards_source.\n"
 
 def for_kibana(labels: tuple[str, ...] = (LABEL,)) -> tuple[Dashboard, ...]:
     """The dashboards with a panel for each of these fields of metadata, where Grafana's readers choose one."""
-    own = ("By metadata", tuple(by_label(f"labels.{label}") for label in labels))
+    own = ("By metadata", tuple(by_label(label if "." in label else f"labels.{label}") for label in labels))
     return tuple(
         Dashboard(one.uid, one.title, one.about, (*one.rows, own), one.variables, one.span)
         if one in {OVERVIEW, ONE}

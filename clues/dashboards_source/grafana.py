@@ -132,8 +132,9 @@ def _variable(one: Variable, uses: set[str]) -> dict[str, Any]:
         query = {"qryType": 1, "query": found, "refId": f"PrometheusVariableQueryEditor-{one.name}"}
         return {**asked, "datasource": PROMETHEUS, "definition": found, "query": query}
     if one.fields:
-        found = '{"find": "fields", "type": "keyword"}'
-        pattern = f"/^{re.escape(one.fields.removesuffix('*'))}.+$/"
+        found = '{"find": "fields"}'
+        folders = "|".join(map(re.escape, one.fields.split("|")))
+        pattern = f"/^(?:{folders})\\..+$/"
         return {**asked, "datasource": ELASTICSEARCH, "definition": found, "query": found, "regex": pattern}
     found = f'{{"find": "terms", "field": "{one.events}"}}'
     return {**asked, "datasource": ELASTICSEARCH, "definition": found, "query": found}

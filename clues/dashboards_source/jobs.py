@@ -207,7 +207,7 @@ def by_label(field: str) -> Panel:
     )
 
 
-LABEL = Variable("label", "Metadata field", fields="labels.*", many=False)
+LABEL = Variable("label", "Metadata field", fields="labels|clues.metrics", many=False)
 
 OVERVIEW = Dashboard(
     "clues-overview",

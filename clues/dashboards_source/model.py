@@ -122,7 +122,7 @@ class Variable:
         label: what it is called.
         prom: the metric and the label whose values it has.
         events: the field of documents whose values it has.
-        fields: of which pattern the names of fields are that it has.
+        fields: the objects, with ``|`` between, the names of whose fields it has.
         options: its values, where they are fixed.
         many: whether several, and all, can be chosen.
         text: whether it is typed.

@@ -10,22 +10,20 @@ import pytest
 
 from clues.cli import main
 from clues.dashboards_source.files import DASHBOARDS
-from tests.dashboards.fakes import Fake, Grafana, Kibana, serving
+from tests.dashboards.fakes import Grafana, Kibana, serving
 
 
 @pytest.fixture
 def grafana() -> Iterator[Grafana]:
-    yield from started(Grafana())
+    fake = Grafana()
+    with serving(fake):
+        yield fake
 
 
 @pytest.fixture
 def kibana() -> Iterator[Kibana]:
-    yield from started(Kibana())
-
-
-def started(fake: Fake) -> Iterator[Fake]:  # type: ignore[misc]
-    with serving(fake) as url:
-        fake.url = url
+    fake = Kibana()
+    with serving(fake):
         yield fake
 
 
@@ -72,8 +70,7 @@ def test_ways_in(product: str, way: str, monkeypatch: pytest.MonkeyPatch) -> Non
     wanted = {"url": basic, "user": basic, "environment": basic, "key": key, "header": "Special x"}[way]
     fake = {"grafana": Grafana, "kibana": Kibana}[product](wanted)
     with serving(fake) as url:
-        if way == "url":
-            url = url.replace("http://", "http://ann:s%3A3@")
+        place = url.replace("http://", "http://ann:s%3A3@") if way == "url" else url
         if way == "environment":
             monkeypatch.setenv("CLUES_SETUP_USER", "ann:s:3")
         more = {
@@ -81,7 +78,7 @@ def test_ways_in(product: str, way: str, monkeypatch: pytest.MonkeyPatch) -> Non
             "key": ["--api-key", "k"],
             "header": ["--header", "Authorization: Special x"],
         }
-        assert main(["setup", product, "--url", url, *more.get(way, [])]) == 0
+        assert main(["setup", product, "--url", place, *more.get(way, [])]) == 0
 
 
 @pytest.mark.parametrize("product", ["grafana", "kibana"])
@@ -112,7 +109,7 @@ def test_mistakes(product: str, more: list[str], code: int, told: str, capsys: p
 
 
 def test_kibana_says_what_it_does_not_take(kibana: Kibana, capsys: pytest.CaptureFixture[str]) -> None:
-    kibana._TYPES = {**kibana._TYPES, "dashboard": (8, 0, 0)}  # an older one
+    kibana._types["dashboard"] = (8, 0, 0)  # an older one
     assert main(["setup", "kibana", "--url", kibana.url]) == 1
     assert "dashboard clues-overview: unknown" in capsys.readouterr().err
 

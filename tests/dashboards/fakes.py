@@ -89,10 +89,9 @@ class Grafana(Fake):
 class Kibana(Fake):
     """Saved objects, by space."""
 
-    _TYPES = {"index-pattern": (8, 0, 0), "dashboard": (8, 9, 0), "search": (8, 0, 0)}
-
     def __init__(self, authorization: str = "") -> None:
         super().__init__(authorization)
+        self._types = {"index-pattern": (8, 0, 0), "dashboard": (8, 9, 0), "search": (8, 0, 0)}
         self.spaces: dict[str, dict[tuple[str, str], dict[str, Any]]] = {"": {}, "jobs": {}}
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
@@ -128,9 +127,9 @@ class Kibana(Fake):
 
     def _error(self, one: dict[str, Any], known: set[tuple[str, str]]) -> str:
         assert one.keys() == {"type", "id", "attributes", "references", "coreMigrationVersion", "typeMigrationVersion"}
-        if one["type"] not in self._TYPES:
+        if one["type"] not in self._types:
             return "unsupported_type"
-        if tuple(map(int, one["typeMigrationVersion"].split("."))) > self._TYPES[one["type"]]:
+        if tuple(map(int, one["typeMigrationVersion"].split("."))) > self._types[one["type"]]:
             return "unknown"  # written by a newer Kibana
         if any((reference["type"], reference["id"]) not in known for reference in one["references"]):
             return "missing_references"
@@ -144,7 +143,8 @@ def serving(fake: Fake) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        fake.url = f"http://127.0.0.1:{server.server_port}"
+        yield fake.url
     finally:
         server.shutdown()
         thread.join()
@@ -186,10 +186,10 @@ def _json(headers: dict[str, str], body: bytes) -> dict[str, Any]:
 def _form(headers: dict[str, str], body: bytes) -> bytes:
     kind = headers["content-type"]
     assert kind.startswith("multipart/form-data; boundary=")
-    message = BytesParser().parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
-    (part,) = message.get_payload()  # type: ignore[misc]
-    assert part.get_param("name", header="content-disposition") == "file"  # type: ignore[union-attr]
-    assert str(part.get_filename()).endswith(".ndjson")  # type: ignore[union-attr]
-    found = part.get_payload(decode=True)  # type: ignore[union-attr]
+    message: Any = BytesParser().parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
+    (part,) = message.get_payload()
+    assert part.get_param("name", header="content-disposition") == "file"
+    assert part.get_filename().endswith(".ndjson")
+    found = part.get_payload(decode=True)
     assert isinstance(found, bytes)
     return found
