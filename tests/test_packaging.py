@@ -74,6 +74,9 @@ def test_wheel(built: Path) -> None:
         "clues/publishers/__init__.py",
         "clues/publishers/log.py",
         "clues/dashboards/README.md",
+        "clues/dashboards/grafana/clues-overview.json",
+        "clues/dashboards/kibana/clues.ndjson",
+        "clues/dashboards/prometheus/rules.yml",
         *(f"clues/resque/scripts/{name}" for name in scripts),
     }
     assert expected <= names

@@ -340,7 +340,7 @@ ONE = Dashboard(
     (JOB, QUEUE, ONE_CLASS, LABEL),
 )
 
-_HASH = "clues.event_hash:$event_hash"
+_HASH = 'clues.event_hash:"$event_hash"'  # in quotes it may be empty still
 JOB_DASHBOARD = Dashboard(
     "clues-job",
     "clues: one job",
@@ -417,7 +417,7 @@ JOB_DASHBOARD = Dashboard(
                     "Which jobs did it enqueue, and how did they fare?",
                     "documents",
                     events=Events(
-                        only="clues.parent_event_hash:$event_hash",
+                        only='clues.parent_event_hash:"$event_hash"',
                         fields=(*_DOCUMENT, "clues.time_to_perform", "error.type", "clues.event_hash"),
                         newest_first=False,
                     ),

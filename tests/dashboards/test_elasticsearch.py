@@ -15,6 +15,7 @@ import pytest
 
 from clues.dashboards_source import grafana, kibana
 from clues.dashboards_source.files import DASHBOARDS, for_kibana
+from clues.dashboards_source.jobs import JOB_DASHBOARD
 from clues.dashboards_source.model import Combined, Dashboard, Events, Panel, Value
 from clues.event import Event, EventType
 from clues.publishers.elasticsearch import ElasticsearchPublisher, target_of
@@ -22,7 +23,7 @@ from clues.publishers.elasticsearch_client import Client
 from clues.publishers.elasticsearch_server import Server
 from clues.publishers.elasticsearch_setup import set_up
 from tests.dashboards.history import History, made
-from tests.dashboards.searches import Groups, ask, lens_groups, of_grafana, of_lens, rows
+from tests.dashboards.searches import Groups, ask, kql, lens_groups, of_grafana, of_lens, rows
 from tests.publishers.elasticsearch_servers import real_elasticsearch, real_opensearch  # noqa: F401 - fixtures
 
 GRAFANA = [
@@ -173,7 +174,7 @@ def agrees(cluster: Cluster, value: Value | Combined, group: list[Event], answer
             min(max(int((value.percent / 100 + off) * len(numbers)), 0), len(numbers) - 1) for off in (-0.02, 0.02)
         )
         assert answer is not None
-        return numbers[low] - 1e-6 <= answer <= numbers[high] + 1e-6
+        return bool(numbers[low] - 1e-6 <= answer <= numbers[high] + 1e-6)
     known = exact(cluster, value, group)
     return answer == known or bool(answer == pytest.approx(known, rel=1e-3))
 
@@ -238,6 +239,14 @@ def exact_or_any(cluster: Cluster, value: Value, group: list[Event]) -> object:
     return told(cluster, value, group) if value.of == "percentile" else exact(cluster, value, group)
 
 
+def test_one_job_that_nobody_has_named_yet(cluster: Cluster) -> None:
+    """Its dashboard is empty, and no error."""
+    for panel in grafana.dashboard(JOB_DASHBOARD)["panels"]:
+        for target in panel.get("targets", ()):
+            body = ask(cluster.client, cluster.index, of_grafana(target, {"event_hash": ""}))
+            assert body["hits"]["total"]["value"] == 0
+
+
 @pytest.mark.parametrize(("dashboard", "panel"), KIBANA)
 def test_kibana(cluster: Cluster, dashboard: Dashboard, panel: Panel) -> None:
     events = panel.events
@@ -253,8 +262,6 @@ def test_kibana(cluster: Cluster, dashboard: Dashboard, panel: Panel) -> None:
         )
         saved = OBJECTS[name]["attributes"]
         source = json.loads(saved["kibanaSavedObjectMeta"]["searchSourceJSON"])
-        from tests.dashboards.searches import kql
-
         query = kql(source["query"]["query"])
         if "$event_hash" in events.only:
             return  # it shows whatever the control chooses
