@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from clues.dashboards_source.budget import BUDGET
 from clues.dashboards_source.model import Combined, Events, Panel, Value
 
 DATA_VIEW = "clues-events"
@@ -17,7 +18,7 @@ _OPERATIONS = {
     "max": "max",
     "average": "average",
 }
-_FUNCTIONS = {"/": "divide", "-": "subtract"}
+_FUNCTIONS = {"/": "divide", "-": "subtract", "burn": "divide"}
 _FORMATS = {
     "ratio": {"id": "percent", "params": {"decimals": 2}},
     "seconds": {"id": "number", "params": {"decimals": 3, "suffix": " s"}},
@@ -115,6 +116,8 @@ def _value(value: Value, kql: Words) -> dict[str, Any]:
     }
     if only := kql(value.only):
         column["filter"] = {"query": only, "language": "kuery"}
+    if value.window:
+        column["reducedTimeRange"] = value.window
     return column
 
 
@@ -132,14 +135,13 @@ def _formula(name: str, value: Combined, panel: Panel, kql: Words) -> Iterator[t
     hidden = {"label": f"Part of {value.name}", "customLabel": True}
     for part, one in zip(parts, (value.left, value.right), strict=True):
         yield part, _value(one, kql) | hidden | {"params": {"emptyAsNull": False}}
-    text = f" {value.how} ".join(_written(one, kql) for one in (value.left, value.right))
-    tree = {
-        "type": "function",
-        "name": _FUNCTIONS[value.how],
-        "args": parts,
-        "location": {"min": 0, "max": len(text)},
-        "text": text,
-    }
+    left, right = (_written(one, kql) for one in (value.left, value.right))
+    text = f"(1 - {left} / {right}) / {BUDGET:g}" if value.how == "burn" else f"{left} {value.how} {right}"
+    place = {"location": {"min": 0, "max": len(text)}, "text": text}
+    tree: dict[str, Any] = {"type": "function", "name": _FUNCTIONS[value.how], "args": parts, **place}
+    if value.how == "burn":
+        spent = {"type": "function", "name": "subtract", "args": [1, tree], **place}
+        tree = {"type": "function", "name": "divide", "args": [spent, BUDGET], **place}
     number = {"dataType": "number", "isBucketed": False, "scale": "ratio"}
     yield (
         f"{name}X2",
@@ -164,7 +166,8 @@ def _formula(name: str, value: Combined, panel: Panel, kql: Words) -> Iterator[t
 def _written(value: Value, kql: Words) -> str:
     field = value.field and f"{value.field}, "
     only = kql(value.only).replace("'", "\\'")
-    return f"{_OPERATIONS[value.of]}({field}kql='{only}')"
+    window = f", reducedTimeRange='{value.window}'" if value.window else ""
+    return f"{_OPERATIONS[value.of]}({field}kql='{only}'{window})"
 
 
 def _visualization(panel: Panel, events: Events, columns: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Value:
         field: of which field; none to count documents.
         only: of which documents, in words that Lucene and KQL share; all if empty.
         percent: which percentile.
+        window: of the last so much of the time shown, as ``1h``; of all of it if empty. Kibana alone can.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Value:
     field: str = ""
     only: str = ""
     percent: float = 0.0
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,13 @@ class Combined:
 
     Attributes:
         name: what it is called.
-        how: ``/`` or ``-``.
+        how: ``/`` or ``-``; ``burn`` for how fast an error budget is spent, if the first of the second were good.
         left: one.
         right: the other.
     """
 
     name: str
-    how: Literal["/", "-"]
+    how: Literal["/", "-", "burn"]
     left: Value
     right: Value
 

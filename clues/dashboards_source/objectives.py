@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clues.dashboards_source.budget import BUDGET, SHARE
 from clues.dashboards_source.model import Value
 from clues.dashboards_source.shared import CHOSEN, ENDED, ENDS, RAN, RETRYING, WAITED
-
-SHARE = 0.99
-"""The share of jobs that the promise is for; what is left is the error budget."""
 
 WINDOWS = ("5m", "30m", "1h", "6h")
 FAST, SLOW = 14.4, 6.0
@@ -46,7 +44,11 @@ class Objective:
 
     def burn(self, over: str, *, dashboards: bool) -> str:
         """How fast the budget is spent, by queue."""
-        return f"(1 - ({self.within(over, dashboards=dashboards, by=_BY)})) / {1 - SHARE:.6g}"
+        return f"(1 - ({self.within(over, dashboards=dashboards, by=_BY)})) / {BUDGET:g}"
+
+    def burnt(self, over: str) -> str:
+        """The same of all queues together."""
+        return f"(1 - ({self.within(over, dashboards=True)})) / {BUDGET:g}"
 
     def record(self, over: str) -> str:
         """The name of the recorded share of jobs that don't keep it."""
@@ -88,3 +90,5 @@ EXECUTION = Objective(
     Value("ended", "count", only=f"{ENDS} AND NOT ({RETRYING})"),
 )
 ALL = (QUEUE_TIME, EXECUTION)
+
+__all__ = ["ALL", "BUDGET", "FAST", "QUEUE_TARGET", "RUN_TARGET", "SHARE", "SLOW", "WINDOWS", "Objective"]

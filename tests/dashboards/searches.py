@@ -88,7 +88,7 @@ def _number(bucket: Any, metric: dict[str, Any]) -> float | None:
 # Kibana
 
 
-def of_lens(state: dict[str, Any]) -> dict[str, Any]:
+def of_lens(state: dict[str, Any], now: float) -> dict[str, Any]:
     """The search of a Lens."""
     (layer,) = state["datasourceStates"]["formBased"]["layers"].values()
     columns = layer["columns"]
@@ -97,7 +97,11 @@ def of_lens(state: dict[str, Any]) -> dict[str, Any]:
         if not column["isBucketed"] and "sourceField" in column:
             inner = {"value": _lens_metric(column)}
             only = column.get("filter", {"query": ""})["query"]
-            aggregations[name] = {"filter": kql(only), "aggs": inner}
+            filters = [kql(only)]
+            if window := column.get("reducedTimeRange"):
+                since = round((now - int(window[:-1]) * {"h": 3600, "m": 60}[window[-1]]) * 1000)
+                filters.append({"range": {"@timestamp": {"gte": since, "format": "epoch_millis"}}})
+            aggregations[name] = {"filter": {"bool": {"filter": filters}}, "aggs": inner}
     for name in reversed([name for name in layer["columnOrder"] if columns[name]["isBucketed"]]):
         aggregations = {name: {**_lens_bucket(columns[name]), "aggs": aggregations}}
     return {"size": 0, "query": kql(state["query"]["query"]), "aggs": aggregations}
@@ -138,19 +142,25 @@ def lens_groups(body: Any, state: dict[str, Any]) -> Groups:
                 value = at[name]["value"]
                 numbers[name] = next(iter(value["values"].values())) if "values" in value else value["value"]
             elif column["operationType"] == "math":
-                left, right = (numbers[part] or 0.0 for part in column["references"])
-                tree = column["params"]["tinymathAst"]
-                assert tree["args"] == column["references"]
-                if tree["name"] == "divide":
-                    numbers[name] = left / right if right else None
-                else:
-                    numbers[name] = left - right
+                numbers[name] = _reckoned(column["params"]["tinymathAst"], numbers)
             elif column["operationType"] == "formula":
                 numbers[name] = numbers[column["references"][0]]
         found[keys] = {columns[name]["label"]: number for name, number in numbers.items() if "X" not in name}
 
     visit(body["aggregations"], buckets, ())
     return found
+
+
+def _reckoned(tree: Any, numbers: dict[str, float | None]) -> float | None:
+    """What a formula gives, as tinymath reckons it."""
+    if isinstance(tree, str):
+        return numbers[tree] or 0.0
+    if not isinstance(tree, dict):
+        return float(tree)
+    left, right = (_reckoned(part, numbers) for part in tree["args"])
+    if left is None or right is None or (tree["name"] == "divide" and not right):
+        return None
+    return left / right if tree["name"] == "divide" else left - right
 
 
 def kql(text: str) -> dict[str, Any]:

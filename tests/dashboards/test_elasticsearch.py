@@ -22,7 +22,7 @@ from clues.publishers.elasticsearch import ElasticsearchPublisher, target_of
 from clues.publishers.elasticsearch_client import Client
 from clues.publishers.elasticsearch_server import Server
 from clues.publishers.elasticsearch_setup import set_up
-from tests.dashboards.history import History, made
+from tests.dashboards.history import History, epoch, made
 from tests.dashboards.searches import Groups, ask, kql, lens_groups, of_grafana, of_lens, rows
 from tests.publishers.elasticsearch_servers import real_elasticsearch, real_opensearch  # noqa: F401 - fixtures
 
@@ -164,6 +164,8 @@ def agrees(cluster: Cluster, value: Value | Combined, group: list[Event], answer
         assert right is not None
         if value.how == "-":
             return bool(answer == left - right)
+        if value.how == "burn":
+            return bool(answer == pytest.approx((1 - left / right) / 0.01))
         expected = pytest.approx(left / right) if right else None
         return bool(answer == expected)
     if value.of == "percentile":
@@ -181,19 +183,22 @@ def agrees(cluster: Cluster, value: Value | Combined, group: list[Event], answer
 
 def exact(cluster: Cluster, value: Value, group: list[Event]) -> float | None:
     if value.of == "count":
-        return len([event for event in group if event in chosen_of(cluster, value.only, group)])
+        return len(chosen_of(cluster, value, group))
     numbers = told(cluster, value, group)
     if value.of == "unique":
         return len(set(numbers))
     return sum(numbers) if value.of == "sum" else max(numbers, default=None)
 
 
-def chosen_of(cluster: Cluster, only: str, group: list[Event]) -> list[Event]:
-    return group if "$event_hash" in only else [event for event in group if CHOICES[only](event)]
+def chosen_of(cluster: Cluster, value: Value, group: list[Event]) -> list[Event]:
+    if value.window:
+        since = cluster.history.end - int(value.window.removesuffix("h")) * 3600
+        group = [event for event in group if epoch(event) >= since]
+    return group if "$event_hash" in value.only else [event for event in group if CHOICES[value.only](event)]
 
 
 def told(cluster: Cluster, value: Value, group: list[Event]) -> list[Any]:
-    found = (FIELDS[value.field](event) for event in chosen_of(cluster, value.only, group))
+    found = (FIELDS[value.field](event) for event in chosen_of(cluster, value, group))
     return [one for one in found if one is not None]
 
 
@@ -270,7 +275,7 @@ def test_kibana(cluster: Cluster, dashboard: Dashboard, panel: Panel) -> None:
         assert body["hits"]["total"]["value"] == len(chosen(cluster, events.only))
         return
     state = found["embeddableConfig"]["attributes"]["state"]
-    search = of_lens(state)
+    search = of_lens(state, cluster.history.end)
     if "$event_hash" in events.only:
         search["query"] = {"bool": {"filter": [search["query"], one_job]}}
     answer: Groups = lens_groups(ask(cluster.client, cluster.index, search), state)

@@ -176,6 +176,10 @@ def kept(log: Log, objective: str) -> Found:
     return one(1 - broken / judged)
 
 
+def spent(log: Log, objective: str) -> Found:
+    return one((1 - kept(log, objective)[frozenset()]) / (1 - objectives.SHARE))
+
+
 def burning(log: Log, objective: str) -> Found:
     return {
         frozenset({("job", "shop"), ("messaging_destination_name", queue)}): share / (1 - objectives.SHARE)
@@ -229,6 +233,10 @@ JOBS: dict[str, tuple[Expected, ...]] = {
     ),
     "Queue time: within target": (lambda day, hour: kept(day, "queue_time"),),
     "Execution: within target": (lambda day, hour: kept(day, "execution"),),
+    "Queue time: burn rate, last 1h": (lambda day, hour: spent(hour, "queue_time"),),
+    "Queue time: burn rate, last 6h": (lambda day, hour: spent(day, "queue_time"),),
+    "Execution: burn rate, last 1h": (lambda day, hour: spent(hour, "execution"),),
+    "Execution: burn rate, last 6h": (lambda day, hour: spent(day, "execution"),),
     "Queue time: burn rate": (
         lambda day, hour: burning(hour, "queue_time"),
         lambda day, hour: burning(day, "queue_time"),
