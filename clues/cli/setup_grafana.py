@@ -47,7 +47,7 @@ def _folder(site: Site, title: str) -> str:
 
 def _dashboard(site: Site, wanted: dict[str, Any]) -> str:
     answer = site.ask("GET", f"/api/dashboards/uid/{wanted['uid']}")
-    if answer.status not in {_OK, _MISSING}:
+    if answer.status not in {_OK, _MISSING} or not isinstance(answer.body, dict):
         raise site.refused(wanted["title"], answer, _NEEDS)
     there = answer.body["dashboard"] if answer.status == _OK else None
     in_folder = answer.status == _OK and answer.body.get("meta", {}).get("folderUid") == FOLDER

@@ -10,7 +10,7 @@ import pytest
 
 from clues.cli import main
 from clues.dashboards_source.files import DASHBOARDS
-from tests.dashboards.fakes import Grafana, Kibana, serving
+from tests.dashboards.fakes import Elsewhere, Grafana, Kibana, serving
 
 
 @pytest.fixture
@@ -120,3 +120,14 @@ def test_a_server_that_is_something_else(capsys: pytest.CaptureFixture[str]) -> 
     with serving(Kibana()) as url:
         assert main(["setup", "grafana", "--url", url]) == 1
     assert capsys.readouterr().err.count("HTTP 404") == 2
+
+
+@pytest.mark.parametrize("product", ["grafana", "kibana"])
+def test_a_key_goes_to_no_other_server(product: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Redirects, as to a page to log in at, are told and not followed."""
+    with serving(Grafana()) as other:
+        fake = Elsewhere(f"{other}/login")
+        with serving(fake) as url:
+            assert main(["setup", product, "--url", url, "--api-key", "k"]) == 1
+    assert "HTTP 302" in capsys.readouterr().err
+    assert len(fake.asked) == 1

@@ -136,6 +136,17 @@ class Kibana(Fake):
         return ""
 
 
+class Elsewhere(Fake):
+    """Sends everybody to another place."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        return 302, {}
+
+
 @contextmanager
 def serving(fake: Fake) -> Iterator[str]:
     """The URL of a fake."""
@@ -164,6 +175,8 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
                 status, answer = fake.answer(self.command, self.path, headers, body)
             text = json.dumps(answer).encode()
             self.send_response(status)
+            if isinstance(fake, Elsewhere):
+                self.send_header("Location", fake.place)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
