@@ -31,6 +31,7 @@ LABEL_NAMES = (
 
 SENT, CONSUMED = "messaging.client.sent.messages", "messaging.client.consumed.messages"
 PROCESS, QUEUED = "messaging.process.duration", "clues.job.queue.duration"
+DESTROYED = "clues.job.destroyed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Metric:
 METRICS = (
     Metric(SENT, "{message}", "Jobs enqueued."),
     Metric(CONSUMED, "{message}", "Jobs whose processing has ended, once for each attempt."),
+    Metric(DESTROYED, "{job}", "Jobs removed from their queue, never performed."),
     # The conventions advise buckets up to 10 s; jobs take hours.
     Metric(
         PROCESS,
@@ -97,6 +99,8 @@ class Counts:
         self.series: Series = {metric.name: {} for metric in METRICS}
         self._errors: set[str] = set()
         self._told: OrderedDict[str, None] = OrderedDict()
+        self._mark = since
+        self._starts: dict[tuple[str, Labels], int] = {}
 
     def add(self, event: Event) -> None:
         """Count an event, unless its id was counted lately."""
@@ -110,6 +114,16 @@ class Counts:
             labels = self._labels(event, "process", _outcome(event))
             self._step(CONSUMED, labels, 1)
             self._record(PROCESS, labels, event.metadata.get("_time_to_perform"))
+        elif event.event_type is EventType.DESTROYED:
+            self._step(DESTROYED, self._labels(event, "destroy"), 1)
+
+    def start_of(self, name: str, labels: Labels) -> int:
+        """Since when a series counts: from the moment up to which it had nothing to count."""
+        return self._starts.get((name, labels), self.since)
+
+    def mark(self, now: int) -> None:
+        """Series that are new from here on have counted nothing until now."""
+        self._mark = now
 
     def copied(self) -> Counts:
         """These counts as they are now."""
@@ -117,6 +131,7 @@ class Counts:
         found.series = {
             name: {labels: numbers.copy() for labels, numbers in known.items()} for name, known in self.series.items()
         }
+        found._starts = self._starts.copy()
         return found
 
     def state(self) -> dict[str, Any]:
@@ -125,7 +140,9 @@ class Counts:
             name: [[*labels, numbers.copy()] for labels, numbers in known.items()]
             for name, known in self.series.items()
         }
-        return {"since": self.since, "series": series, "bounds": {name: [*bounds] for name, bounds in _BOUNDS.items()}}
+        starts = [[name, *labels, start] for (name, labels), start in self._starts.items()]
+        bounds = {name: [*bounds] for name, bounds in _BOUNDS.items()}
+        return {"since": self.since, "series": series, "bounds": bounds, "starts": starts}
 
     @classmethod
     def restored(cls, state: Mapping[str, Any], now: int) -> Counts:
@@ -136,6 +153,7 @@ class Counts:
                 if tuple(state["bounds"][name]) == _BOUNDS.get(name):
                     found.series[name] = dict(_read(rows, len(_ZEROS[name])))
             found.since = int(state["since"])
+            found._starts = dict(_read_starts(state.get("starts", ())))
         except (KeyError, TypeError, ValueError, AttributeError):
             return cls(now)
         found._errors = {labels[-1] for known in found.series.values() for labels in known} - {"", OTHER}
@@ -177,7 +195,9 @@ class Counts:
             if len(known) >= MAX_SERIES:  # one more series for each outcome is all that comes
                 _, operation, _, _, outcome, error = labels
                 labels = OTHER, operation, OTHER, OTHER, outcome, OTHER if error else ""
-            known.setdefault(labels, _ZEROS[name].copy())
+            if labels not in known:
+                known[labels] = _ZEROS[name].copy()
+                self._starts[name, labels] = self._mark
         return known[labels]
 
 
@@ -198,3 +218,9 @@ def _read(rows: Iterable[Sequence[Any]], size: int) -> Iterable[tuple[Labels, li
             raise ValueError(msg)
         system, operation, queue, worker_class, outcome, error = map(str, labels)
         yield (system, operation, queue, worker_class, outcome, error), [*numbers]
+
+
+def _read_starts(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[tuple[str, Labels], int]]:
+    for name, system, operation, queue, worker_class, outcome, error, start in rows:
+        labels = str(system), str(operation), str(queue), str(worker_class), str(outcome), str(error)
+        yield (str(name), labels), int(start)

@@ -85,12 +85,14 @@ class Meter:
             NotExportedError: it was not taken.
         """
         samples, at = self._samples
-        request, left_out = self._writer.metrics(self._kept, samples, self._now(), at)
+        now = self._now()
+        request, left_out = self._writer.metrics(self._kept, samples, now, at)
         answer = self._line.export(request, timeout)
         taken = answer.verdict is Verdict.TAKEN
         self._patience = 1 if taken else min(2 * self._patience, _MOST_PATIENCE)
         self._next = time.monotonic() + max(self._interval * self._patience, answer.retry_after or 0.0)
         if taken:
+            self._counts.mark(now)
             self._changed = False
             self._samples = ([], 0)
         problem = answer.problem or (f"{left_out} states were too many" if left_out else "")

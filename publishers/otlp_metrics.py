@@ -30,10 +30,12 @@ def fill_counts(scope: ScopeMetrics, counts: Counts, now: int) -> None:
             continue
         message = scope.metrics.add(name=metric.name, unit=metric.unit, description=metric.description)
         for labels, numbers in known.items():
+            # Its own start: who knows it can tell that a series which begins with 1 has grown by 1.
+            start = counts.start_of(metric.name, labels)
             if metric.bounds:
-                _fill_bucketed(message, metric, labels, numbers, counts.since, now)
+                _fill_bucketed(message, metric, labels, numbers, start, now)
             else:
-                _fill_counter(message, labels, numbers, counts.since, now)
+                _fill_counter(message, labels, numbers, start, now)
 
 
 def fill_samples(scope: ScopeMetrics, samples: Iterable[Sample], now: int) -> int:

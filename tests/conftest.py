@@ -23,6 +23,7 @@ from tests.requirements import lacking
 GOLDEN = Path(__file__).parent / "wire" / "golden"
 FOR_TESTS = {
     "CLUES_BUILD_COLLECTOR",
+    "CLUES_BUILD_PROMETHEUS",
     "CLUES_ELASTICSEARCH_URL",
     "CLUES_OPENSEARCH_URL",
     "CLUES_OTELCOL",

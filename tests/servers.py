@@ -1,4 +1,4 @@
-"""Real back ends for tests: Elasticsearch and OpenSearch from Maven Central, an OpenTelemetry Collector built with go.
+"""Real back ends for tests: Elasticsearch and OpenSearch from Maven Central, a Collector and Prometheus built with go.
 
 ``python -m tests.servers prepare`` gets what this machine can have, and prints its names, for CLUES_REQUIRE;
 ``python -m tests.servers run`` (``make servers``) starts the search servers too, until Ctrl-C.
@@ -15,6 +15,7 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.dashboards import prometheus_server
 from tests.publishers import collector, elasticsearch_servers
 from tests.publishers.elasticsearch_servers import ELASTICSEARCH, OPENSEARCH, Kind, SearchServer
 
@@ -26,6 +27,11 @@ def prepare() -> list[str]:
     with _telling("otelcol"):
         collector.binary()
         ready.append("otelcol")
+    prometheus_server._BUILD = os.environ.get("CLUES_BUILD_PROMETHEUS", "")  # it takes minutes
+    with _telling("prometheus"):
+        prometheus_server.binary("prometheus")
+        prometheus_server.binary("promtool")
+        ready += ["prometheus", "promtool"]
     return ready
 
 

@@ -76,6 +76,9 @@ def test_wheel(built: Path) -> None:
         "clues/dashboards/README.md",
         *(f"clues/cli/page/report.{kind}" for kind in ("css", "js")),
         *(f"clues/vendor/uplot/{name}" for name in ("LICENSE", "uPlot.iife.min.js", "uPlot.min.css")),
+        "clues/dashboards/grafana/clues-overview.json",
+        "clues/dashboards/kibana/clues.ndjson",
+        "clues/dashboards/prometheus/rules.yml",
         *(f"clues/resque/scripts/{name}" for name in scripts),
     }
     assert expected <= names

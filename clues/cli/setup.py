@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,6 +66,86 @@ def elasticsearch(
     except CluesError as error:
         say_error(error)
         raise typer.Exit(1) from None
+
+
+_URL = typer.Option("--url", metavar="URL", help="Where it is: https://host:port; user:password@ may be in it.")
+_KEY = typer.Option("--api-key", metavar="KEY", envvar="CLUES_SETUP_API_KEY", help="An API key or a token.")
+_USER = typer.Option("--user", metavar="NAME:PASSWORD", envvar="CLUES_SETUP_USER", help="For basic authentication.")
+_HEADER = typer.Option(
+    "--header", metavar="'NAME: VALUE'", help="Another header, as a proxy wants it; may be repeated."
+)
+_INSECURE = typer.Option("--insecure", help="Take any certificate.")
+
+_GRAFANA_EXAMPLE = """\
+Examples:
+
+  clues setup grafana --url http://localhost:3000 --api-key glsa_…
+
+  clues setup grafana --url https://admin:secret@grafana.example.com
+
+Data sources stay yours: each dashboard asks for one of Prometheus, and one of Elasticsearch, by a variable. What is
+there already and the same stays as it is; so say it again after each upgrade."""
+
+_KIBANA_EXAMPLE = """\
+Examples:
+
+  clues setup kibana --url https://elastic:secret@kibana:5601 --label plan --label clues.metrics.customer_id
+
+  clues setup kibana --url http://localhost:5601 --space jobs --index 'jobs-*'
+
+What an earlier version has installed is replaced; so say it again after each upgrade."""
+
+
+@_setup.command(epilog=_GRAFANA_EXAMPLE)
+def grafana(
+    *,
+    url: Annotated[str, _URL],
+    api_key: Annotated[str | None, _KEY] = None,
+    user: Annotated[str | None, _USER] = None,
+    header: Annotated[list[str] | None, _HEADER] = None,
+    insecure: Annotated[bool, _INSECURE] = False,
+    folder: Annotated[str, typer.Option(metavar="TITLE", help="The title of their folder.")] = "clues",
+) -> None:
+    """Install the dashboards in Grafana."""
+    from clues.cli.setup_grafana import install
+    from clues.cli.setup_http import Site
+
+    site = Site.of(
+        url, api_key=api_key, api_key_scheme="Bearer", user=user, headers=tuple(header or ()), verified=not insecure
+    )
+    _tell(install(site, folder=folder))
+
+
+@_setup.command(epilog=_KIBANA_EXAMPLE)
+def kibana(
+    *,
+    url: Annotated[str, _URL],
+    api_key: Annotated[str | None, _KEY] = None,
+    user: Annotated[str | None, _USER] = None,
+    header: Annotated[list[str] | None, _HEADER] = None,
+    insecure: Annotated[bool, _INSECURE] = False,
+    space: Annotated[str, typer.Option(metavar="ID", help="Which space; the default one if left out.")] = "",
+    index: Annotated[str, typer.Option(metavar="PATTERN", help="The indices with the events.")] = "logs-clues.events-*",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label", metavar="NAME", help="A text of the publisher's `chart`, or a field, to break down by."
+        ),
+    ] = None,
+) -> None:
+    """Install the data view and the dashboards in Kibana."""
+    from clues.cli.setup_http import Site
+    from clues.cli.setup_kibana import install
+
+    site = Site.of(url, api_key=api_key, user=user, headers=tuple(header or ()), verified=not insecure)
+    _tell(install(site, space=space, index=index, labels=tuple(label or ())))
+
+
+def _tell(steps: Iterable[tuple[str, str, str]]) -> None:
+    from clues.cli.output import clean
+
+    for outcome, what, more in steps:
+        print(clean(f"{outcome:<10} {what}{f': {more}' if more else ''}"), flush=True)
 
 
 def _asked_for(to: str, namespace: str | None, index: str | None, *, dated: bool) -> tuple[Client, Target]:

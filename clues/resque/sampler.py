@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from clues.event import Sample
 from clues.resque import overview, waiting
 from clues.resque.client import Resque
+from clues.resque.overview import WorkerState
 from clues.resque.store import shown
 from clues.resque.waiting import Waiting, WaitingQueue
 
@@ -25,6 +26,7 @@ class QueueSampler:
 
     - ``clues.queue.depth``, ``clues.queue.oldest.age``, ``clues.queue.paused`` (0 or 1) by queue; the age is left out
       where nothing waits, or nobody knows;
+    - ``clues.job.running.longest`` by queue: for how long the job runs that runs longest; left out where none does;
     - ``clues.worker.alive``, ``clues.worker.busy``, Ruby's included.
 
     Of more than 200 queues the deepest have samples of their own, the others together, as queue ``other``: their
@@ -55,6 +57,7 @@ class QueueSampler:
         workers = [worker for worker in overview.look(self._store).workers if worker.alive]
         return [
             *_queue_samples(found, self._most_queues),
+            *_longest(workers, {shown(queue.name) for queue in _deepest(found)[: self._most_queues]}),
             Sample("clues.worker.alive", len(workers), "{worker}"),
             Sample("clues.worker.busy", sum(worker.running is not None for worker in workers), "{worker}"),
         ]
@@ -62,8 +65,7 @@ class QueueSampler:
 
 def _queue_samples(found: Waiting, most: int) -> Iterator[Sample]:
     """Samples under labels that are each given once."""
-    lists = (queue for queue in found.queues if queue.depth is not None)
-    deepest = sorted(lists, key=lambda queue: -(queue.depth or 0))
+    deepest = _deepest(found)
     own = {queue.name for queue in deepest[:most]}
     if len(deepest) > most:
         own.discard(OTHER)  # a queue of that name is one of the others then
@@ -72,6 +74,22 @@ def _queue_samples(found: Waiting, most: int) -> Iterator[Sample]:
         labels.setdefault(shown(queue.name) if queue.name in own else OTHER, []).append(queue)
     for label, queues in labels.items():
         yield from _of_one_label(label, Waiting(queues, found.paused))
+
+
+def _deepest(found: Waiting) -> list[WaitingQueue]:
+    lists = (queue for queue in found.queues if queue.depth is not None)
+    return sorted(lists, key=lambda queue: -(queue.depth or 0))
+
+
+def _longest(workers: Iterable[WorkerState], own: set[str]) -> Iterator[Sample]:
+    longest: dict[str, float] = {}
+    for worker in workers:
+        if worker.running is not None and worker.running.seconds is not None:
+            name = shown(worker.running.queue)
+            label = name if name in own else OTHER
+            longest[label] = max(longest.get(label, 0.0), worker.running.seconds)
+    for label, seconds in longest.items():
+        yield Sample("clues.job.running.longest", seconds, "s", {"queue": label})
 
 
 def _of_one_label(label: str, found: Waiting) -> Iterator[Sample]:

@@ -367,3 +367,37 @@ def test_buckets_go_from_milliseconds_to_hours() -> None:
     assert (bounds[PROCESS][0], bounds[PROCESS][-1]) == (0.005, 21600.0)
     assert bounds[QUEUED][-1] == 43200.0
     assert all([*one] == sorted(set(one)) for one in bounds.values())
+
+
+def test_each_series_tells_since_when_it_counts(make: Make, over_http: Receiver) -> None:
+    """From the last export before it had anything to count; through restarts too, and from an older version's state."""
+
+    def told(destination: Any, lines: list[bytes]) -> tuple[dict[Any, Any], Any]:
+        state = deliver(destination, lines)
+        destination.send_samples([])
+        return by_labels(over_http.metrics()[CONSUMED].sum.data_points, "clues.job.outcome"), state
+
+    destination = make(over_http)
+    first, _ = told(destination, jobs(1.0))
+    both, state = told(destination, jobs(1.0, fails=ValueError()))
+    assert both["finished",].start_time_unix_nano == first["finished",].start_time_unix_nano
+    assert both["failed",].start_time_unix_nano == first["finished",].time_unix_nano
+    again = make(over_http)
+    again.restore(state)
+    after, _ = told(again, jobs(1.0, fails=ValueError()))
+    assert {labels: point.start_time_unix_nano for labels, point in after.items()} == {
+        labels: point.start_time_unix_nano for labels, point in both.items()
+    }
+    older = {key: value for key, value in state.items() if key != "starts"}
+    assert Counts.restored(older, 7).state()["series"] == state["series"]
+
+
+def test_destroyed_jobs_are_counted() -> None:
+    stage = Stage()
+    item: dict[str, Any] = {"class": "Pdf", "args": []}
+    stage.lifecycle.enqueued(stage.lifecycle.stamp("pdfs", item))
+    stage.lifecycle.destroyed("pdfs", item)
+    counts = Counts(0)
+    for event in stage.recorder.events:
+        counts.add(event)
+    assert counts.series["clues.job.destroyed"] == {("resque", "destroy", "pdfs", "Pdf", "", ""): [1]}

@@ -121,3 +121,19 @@ def test_it_is_a_sampler_for_the_configuration(client: Resque) -> None:
     config = clues.configure(print, samplers=[QueueSampler(client)])
     (sampler,) = config.samplers
     assert all(isinstance(sample, Sample) for sample in sampler.sample())
+
+
+def test_the_longest_running_job(client: Resque, redis: Redis) -> None:
+    """By queue, of workers that live; none where none runs."""
+    assert not [name for name, _ in sampled(client) if name == "clues.job.running.longest"]
+    redis.sadd("resque:queues", "mail")
+    for number, (queue, age) in enumerate((("mail", 5), ("mail", 70), ("gone", 9))):
+        since = times.run_at(time.time() - age)
+        worker = f"host:{number}:*"
+        redis.sadd("resque:workers", worker)
+        work = {"queue": queue, "run_at": since, "payload": {"class": "A", "args": []}}
+        redis.set(f"resque:worker:{worker}", json.dumps(work))
+    found = sampled(client)
+    assert 70 <= found["clues.job.running.longest", "mail"] < 130
+    assert 9 <= found["clues.job.running.longest", "other"] < 69
+    assert found["clues.worker.busy", None] == 3
