@@ -1,4 +1,4 @@
-"""docs/analysis.md: its commands run, its columns are there."""
+"""docs/analysis.md and docs/questions.md: their commands run, the columns are there."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from tests.cli.running import clues
 
 pytestmark = pytest.mark.usefixtures("duckdb")
 
-PAGE = (Path(__file__).parents[2] / "docs" / "analysis.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "analysis.md").read_text()
 TABLE = PAGE.partition("## Which question, which command")[2].partition("\n## ")[0]
-COMMANDS = [
-    found for found in re.findall(r"`(clues [^`]+)`", TABLE) if found not in {"clues trace", "clues trace HASH"}
-]
+_OTHERS = ("clues setup", "clues trace", "clues queues", "clues workers", "clues web", "clues doctor")  # tried elsewhere
+COMMANDS = sorted(
+    {
+        found
+        for found in re.findall(r"`(clues [^`]+)`", TABLE + (DOCS / "questions.md").read_text())
+        if not found.startswith(_OTHERS)
+    }
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Strict stand-ins for the APIs of Grafana and Kibana, written from their documentation.
+"""Strict stand-ins for the APIs of Grafana and Kibana, of our own making: no real one could be had.
 
 Grafana: /api/folders, /api/dashboards/uid, /api/dashboards/db. Kibana: /api/saved_objects/_import with its multipart
 form, header `kbn-xsrf`, references that must be there, and the types and versions that Kibana 8.9 knows.
