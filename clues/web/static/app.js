@@ -103,7 +103,7 @@ async function show() {
   }
   main.replaceChildren();
   window.scrollTo(0, 0);
-  search.value = name === "jobs" ? query.q ?? "" : "";
+  if (document.activeElement !== search) search.value = name === "jobs" ? query.q ?? "" : "";  // who types goes on
   await context.attempt(() => view.show(main, context));
 }
 
