@@ -184,7 +184,9 @@ class TestEachWorker:
 
 class TestRoutes:
     def test_enqueue_many(self, site: RqSite) -> None:
-        for job in site.do("many", "conformance"):
+        before = site.ask("succeed", 1, 2)["id"]
+        site.story(before, WELL)
+        for job in site.do("many", "conformance", before):
             events = site.story(job, WELL)
             assert all(event["metadata"]["customer_id"] == 4711 for event in events)
 

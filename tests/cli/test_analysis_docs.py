@@ -17,7 +17,14 @@ pytestmark = pytest.mark.usefixtures("duckdb")
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "analysis.md").read_text()
 TABLE = PAGE.partition("## Which question, which command")[2].partition("\n## ")[0]
-_OTHERS = ("clues setup", "clues trace", "clues queues", "clues workers", "clues web", "clues doctor")  # tried elsewhere
+_OTHERS = (
+    "clues setup",
+    "clues trace",
+    "clues queues",
+    "clues workers",
+    "clues web",
+    "clues doctor",
+)  # tried elsewhere
 COMMANDS = sorted(
     {
         found

@@ -74,7 +74,7 @@ def overrun(path: str) -> None:
 def hang(path: str) -> None:
     """Writes its process id into a file, and waits for a file beside it, ``….go``, or to be killed."""
     place = Path(path)
-    first = place.with_suffix(".tmp")
+    first = place.with_suffix(f".{os.getpid()}")
     first.write_text(str(os.getpid()))
     first.rename(place)
     deadline = time.monotonic() + 120
