@@ -73,6 +73,8 @@ def test_redis_is_killed(tmp_path: Path) -> None:
             enqueue(client, made.folder, JOBS, chance)
             rage(made, client, chance, also=restart)
             wait_for(lambda: _kept_drained(made, client), "the end of the last jobs", timeout=60)
+            # One that has only just been started knows no QUIT yet.
+            wait_for(lambda: _masters(client) == {made.pid}, "the dead to be forgotten", timeout=60)
             assert made.stop() == 0
             assert account(client, made.folder).problems(JOBS) == []
         assert restarts > 0
