@@ -29,17 +29,10 @@ class Beside:
     def __init__(self, lifeline: int) -> None:
         """Remember the pipe that tells the keeper that we live."""
         self._lifeline = lifeline
-        self._owner = os.getpid()
 
     def leave(self) -> None:
-        """Have it deliver what it can, and leave; nobody waits for that. Does nothing in a forked child."""
-        if self._lifeline >= 0 and self._owner == os.getpid():
-            os.close(self._lifeline)
-            self._lifeline = -1
-
-    def let_go(self) -> None:
-        """In a forked child: close what would keep the companion alive when the parent is gone."""
-        if self._lifeline >= 0 and self._owner != os.getpid():
+        """Have it deliver what it can, and leave; nobody waits for that. In a forked child, only let go of it."""
+        if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
 
@@ -82,8 +75,9 @@ _all: weakref.WeakSet[Beside] = weakref.WeakSet()
 
 
 def _let_go() -> None:
+    """In a forked child: what it inherits would keep companions alive when the parent is gone."""
     for beside in list(_all):
-        beside.let_go()
+        beside.leave()
 
 
 os.register_at_fork(after_in_child=_let_go)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from types import CodeType
 
+from clues.errors import interrupts
 from clues.forklock import ForkLock
 from clues.sanitize import for_log
 
@@ -51,10 +52,10 @@ class Faults:
         """Count a fault, and say it unless the same culprit's was said within the interval.
 
         Raises:
-            BaseException: the error itself, where a signal's handler has raised it: it only met us on its way, and is
-                meant for the code that the process runs.
+            BaseException: the error itself, where it is no fault but only met us on its way, and is meant for the code
+                that the process runs: one of `interrupts`, or what a signal's handler has raised.
         """
-        if is_from_signal(error):
+        if isinstance(error, interrupts()) or is_from_signal(error):
             raise error
         with _counting.lock:
             self._counts[culprit] += 1

@@ -23,7 +23,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from clues.attempt import Attempt, metadata_in, recognise
 from clues.config import Config, Settings, default
-from clues.errors import interrupts
 from clues.event import Event, EventType, json_encoder
 from clues.metadata import Failure, read_hash
 from clues.plugs import Item, name_of
@@ -46,8 +45,6 @@ def _hook(method: Callable[Concatenate[Lifecycle, Config, P], T]) -> Callable[Co
             return None
         try:
             return method(self, config, *args, **kwargs)
-        except interrupts():
-            raise
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
             config.faults.report("clues", error)
             return None
@@ -67,6 +64,31 @@ class Lifecycle:
         """Publish as these settings say."""
         self.settings = settings
         self.system = system
+
+    def guarded(self, function: Callable[P, T]) -> Callable[P, T | None]:
+        """A function of a job system's that does nothing while clues is unconfigured, and whose errors reach no job."""
+
+        @functools.wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T | None:
+            config = self.settings.config
+            if config is None:
+                return None
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+                config.faults.report("clues", error)
+                return None
+
+        return guarded
+
+    def report(self, error: BaseException, consequence: str = "the job goes on") -> None:
+        """Count an error that a job system's own observing has made.
+
+        Raises:
+            BaseException: the error itself, where it is meant for the job's code: see `clues.faults.Faults.report`.
+        """
+        if (config := self.settings.config) is not None:
+            config.faults.report("clues", error, consequence)
 
     @property
     def preprocesses(self) -> bool:
@@ -97,7 +119,7 @@ class Lifecycle:
         try:
             return stamped(config, queue, item, preprocess, scheduled_time, self.system)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(config, error)
+            config.faults.report("clues", error)
             return None
 
     def enqueued(self, *attempts: Attempt | None) -> None:
@@ -116,7 +138,7 @@ class Lifecycle:
             else:
                 _publish_many(config, events)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(config, error)
+            config.faults.report("clues", error)
 
     def dequeued(
         self,
@@ -148,7 +170,7 @@ class Lifecycle:
             if attempt is not None:
                 _take(config, attempt, hold, at, redelivered)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(config, error)
+            config.faults.report("clues", error)
             return None
         return attempt
 
@@ -182,7 +204,7 @@ class Lifecycle:
                 attempt.held = None
                 _publish_many(config, [held, event])
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(config, error)
+            config.faults.report("clues", error)
 
     def perform_finished(self, attempt: Attempt | None) -> None:
         """The job has ended well, and that is committed."""
@@ -192,7 +214,7 @@ class Lifecycle:
         try:
             _give(config, config.publisher.publish, _ending(config, attempt, EventType.PERFORM_FINISHED))
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(config, error)
+            config.faults.report("clues", error)
 
     def failed(
         self,
@@ -237,7 +259,7 @@ class Lifecycle:
                 return _ending(config, attempt, EventType.PERFORM_FINISHED)
             return _failed(config, attempt, failure, reason, reporter, retrying)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(config, error)
+            config.faults.report("clues", error)
             return None
 
     def publish(self, *events: Event | None) -> None:
@@ -251,7 +273,7 @@ class Lifecycle:
             else:
                 _publish_many(config, [event for event in events if event is not None])
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(config, error)
+            config.faults.report("clues", error)
 
     @_hook
     def retell(self, config: Config, line: bytes) -> None:
@@ -405,21 +427,12 @@ def _give(config: Config, publish: Callable[[T], object], told: T) -> None:
     here["publishing"] = True
     try:
         publish(told)
-    except interrupts():  # meant for the job's code that enqueues
-        raise
     except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
         one = isinstance(told, Event)
         lost = "the event is lost to it, the job goes on" if one else "the events are lost to it, the jobs go on"
         config.faults.report(name_of(config.publisher), error, lost)
     finally:
         here.clear()
-
-
-def _report(config: Config, error: Exception) -> None:
-    """Count our own error, that never reaches a job; what was meant for the job's code goes on."""
-    if isinstance(error, interrupts()):
-        raise error
-    config.faults.report("clues", error)
 
 
 # Whether this thread is inside a publisher: what a publisher causes is not published, or it would never end.

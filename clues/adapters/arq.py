@@ -203,7 +203,7 @@ def _with_metadata(push: _Push, serialize: Callable[[dict[str, Any]], bytes]) ->
             refused = error
         body = serialize(data)  # where it is the job's own fault, this raises as ever
         push.attempt = None
-        _report(refused, "the job is enqueued without its metadata, and has no events")
+        lifecycle.report(refused, "the job is enqueued without its metadata, and has no events")
         return body
 
     return both
@@ -351,7 +351,7 @@ class _Run:
                 _beside.set(lambda pipe: pipe.delete(_RECORD + self.job_id))
             self.ledger.decide(self.attempt, event)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(error)
+            lifecycle.report(error)
         self.error = None
         try:
             await commit
@@ -392,7 +392,7 @@ class _Run:
             event = await self._refusal()
             self.ledger.decide(self.attempt, event)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(error)
+            lifecycle.report(error)
         try:
             await commit
         except BaseException:
@@ -506,7 +506,7 @@ def _deserialize_job_raw(r: bytes, *, deserializer: Any = None) -> Any:
     try:
         run.read(found[0], job[0], job[1], job[2])
     except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-        _report(error)
+        lifecycle.report(error)
     return job
 
 
@@ -521,7 +521,7 @@ def _observed(coroutine: Callable[..., Awaitable[Any]]) -> Callable[..., Corouti
         try:
             run.start()
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(error)
+            lifecycle.report(error)
         try:
             result = await coroutine(ctx, *args, **kwargs)
         except BaseException as error:
@@ -530,7 +530,7 @@ def _observed(coroutine: Callable[..., Awaitable[Any]]) -> Callable[..., Corouti
         try:
             run.stop(None)
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(error)
+            lifecycle.report(error)
         return result
 
     observed.clues_observes = True  # type: ignore[attr-defined]
@@ -730,16 +730,11 @@ _ledgers: dict[str, Ledger] = {}
 # What our own errors come to.
 
 
-def _report(error: Exception, consequence: str = "the job goes on") -> None:
-    if (config := lifecycle.settings.config) is not None:
-        config.faults.report("clues", error, consequence)
-
-
 def _guarded(act: Callable[..., Any], *args: Any) -> Any:
     try:
         return act(*args)
     except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-        _report(error)
+        lifecycle.report(error)
         return None
 
 
@@ -747,7 +742,7 @@ async def _awaited(act: Coroutine[Any, Any, Any]) -> None:
     try:
         await act
     except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-        _report(error)
+        lifecycle.report(error)
 
 
 def _status(error: SystemExit) -> int:

@@ -63,6 +63,7 @@ except ImportError as error:
     raise MissingExtraError("clues.adapters.celery", "celery", "Celery") from error
 
 lifecycle = Lifecycle(system="celery")
+_guarded = lifecycle.guarded
 
 _CALLERS = tuple(os.path.join(os.path.dirname(package.__file__), "") for package in (celery, billiard, kombu))  # noqa: PTH118, PTH120
 _INSTRUMENTATION = "opentelemetry.instrumentation.celery"
@@ -112,22 +113,6 @@ def uninstall(app: Any = None) -> None:
 def hooked() -> list[str]:
     """The applications that are observed in this process."""
     return [f"Celery app {app.main or '__main__'!r}" for app in _apps]
-
-
-def _guarded(handler: Callable[..., None]) -> Callable[..., None]:
-    """A handler that does nothing while clues is unconfigured, and whose errors are reported."""
-
-    @functools.wraps(handler)
-    def guarded(*args: Any, **kwargs: Any) -> None:
-        config = lifecycle.settings.config
-        if config is None:
-            return
-        try:
-            handler(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - observing must not hurt the task
-            config.faults.report("clues", error)
-
-    return guarded
 
 
 # What is told of an attempt by two processes is told once. Each end leaves its mark in this table, which the pool's

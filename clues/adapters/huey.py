@@ -32,7 +32,7 @@ from weakref import WeakSet
 
 from clues.companion import Beside, start_companion
 from clues.config import Config, configure_from_environment
-from clues.errors import MissingExtraError, interrupts, let_through
+from clues.errors import MissingExtraError, let_through
 from clues.event import Event
 from clues.ledger import Ledger
 from clues.lifecycle import Lifecycle, Performing
@@ -190,10 +190,8 @@ class _Hooks:
         try:
             again = run is not None and run.retrying
             new, attempt, ended = self._next(run, task, scheduled=scheduled) if again else self._fresh(task)
-        except interrupts():
-            raise
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(error)
+            lifecycle.report(error)
             return push(huey, task)
         task.__dict__[_RUN] = new
         try:
@@ -294,7 +292,7 @@ class _Hooks:
                     task.kwargs = dict(task.kwargs)
                 task.__dict__[_RUN] = _Run(metadata, moving=taking)
             except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-                _report(error)
+                lifecycle.report(error)
         return task
 
     def _unreadable(self, config: Config, data: Any, error: Exception) -> None:
@@ -337,7 +335,7 @@ class _Hooks:
                     self.ledger.begin(run.attempt)
                     run.noted = True
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(error)
+            lifecycle.report(error)
 
     # In the worker.
 
@@ -381,16 +379,14 @@ class _Hooks:
         run.begun, run.moving = True, False
         try:
             self._taken(task, run)
-            performing = lifecycle.performing(run.attempt, self.huey.name, run.item or {})
-            performing.__enter__()
-            run.performing = performing
             if self.consumes and not run.noted:
                 self.ledger.begin(run.attempt)
                 run.noted = True
-        except interrupts():  # the time limit, or the consumer's end
-            raise
+            performing = lifecycle.performing(run.attempt, self.huey.name, run.item or {})
+            performing.__enter__()
+            run.performing = performing
         except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            _report(error)
+            lifecycle.report(error)
 
     @staticmethod
     def _leave(run: _Run) -> None:
@@ -410,7 +406,7 @@ class _Hooks:
                 if (run := task.__dict__.get(_RUN)) is not None:
                     self._hear(name, task, run)
             except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-                _report(error)
+                lifecycle.report(error)
         return self._own._emit(self.huey, name, task, *args, **kwargs)
 
     def _hear(self, name: str, task: Task, run: _Run) -> None:
@@ -433,7 +429,7 @@ class _Hooks:
             stopped = isinstance(error, KeyboardInterrupt)
             self._ended(run, run.error or error, "shutdown" if stopped else run.reason)
         except Exception as fault:  # noqa: BLE001 - observing must not hurt the job
-            _report(fault)
+            lifecycle.report(fault)
 
     def _ended(self, run: _Run, error: BaseException | None, reason: str | None) -> None:
         self._tell(run, _STOPPED if error is None else _failure(error), reason)
@@ -463,7 +459,7 @@ class _Hooks:
             try:
                 _Crew(self, consumer)
             except Exception as error:  # noqa: BLE001 - observing must not hurt the consumer
-                _report(error)
+                lifecycle.report(error)
         return consumer
 
 
@@ -488,7 +484,7 @@ class _Crew:
             self._beside = start_companion(lifecycle.settings)  # before there are threads
             self._hooks.ledger.settle()
         except Exception as error:  # noqa: BLE001 - observing must not hurt the consumer
-            _report(error)
+            lifecycle.report(error)
         return self._start()
 
     def run(self) -> Any:
@@ -532,7 +528,7 @@ class _Crew:
                     if process.exitcode is not None:
                         self._hooks.ledger.settle(process.pid, reason=_end_of(process.exitcode))
             except Exception as error:  # noqa: BLE001 - observing must not hurt the consumer
-                _report(error)
+                lifecycle.report(error)
 
 
 def _end_of(status: int) -> str:
@@ -568,8 +564,3 @@ def _place(huey: Huey) -> str:
     where = getattr(pool, "connection_kwargs", None) or huey.storage_kwargs
     plain = {key: value for key, value in where.items() if isinstance(value, str | int)}
     return f"{type(huey.storage).__name__} {huey.name} {sorted(plain.items())}"
-
-
-def _report(error: Exception) -> None:
-    if (config := lifecycle.settings.config) is not None:
-        config.faults.report("clues", error)

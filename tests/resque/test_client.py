@@ -29,7 +29,7 @@ from clues.resque import FailureEntry, Receipt, Resque
 from clues.resque.registry import Registry
 from clues.resque.worker import Worker
 from clues.testing import capture_events
-from tests.redis_server import RedisServer, binary
+from tests.redis_server import RedisServer, private_server
 
 Redis: TypeAlias = Any  # redis-py's types allow for clients that decode, at every answer
 
@@ -253,10 +253,7 @@ def test_a_preprocessor_that_damages_the_item_keeps_no_job_out(client: Resque, r
 
 def test_events_come_after_the_push_and_only_then() -> None:
     """With Redis gone there is none; afterwards all is well."""
-    path = binary()
-    assert path is not None
-    server = RedisServer(path).start()
-    try:
+    with private_server() as server:
         client = Resque(server.url, registry=Registry())
         with capture_events() as recorder:
             assert client.enqueue(Mail, 1)
@@ -272,8 +269,6 @@ def test_events_come_after_the_push_and_only_then() -> None:
             server.start()
             assert client.enqueue(Mail, 5)
         assert recorder.types == ["enqueued", "enqueued"]
-    finally:
-        server.stop()
 
 
 def test_the_item_is_there_when_its_event_is(client: Resque, redis: Redis) -> None:

@@ -179,7 +179,7 @@ def _tls(certificates: Path, setting: str = "--") -> list[str]:
 @pytest.fixture
 def has_tls() -> None:
     """Skip where redis-server was built without TLS."""
-    program = binary() or lacking("redis", "no redis-server to start")
+    program = binary()
     # It ends at once, as that is no port; without TLS it doesn't even know the directive.
     said = subprocess.run([program, "--tls-port", "none"], capture_output=True, check=False, timeout=30)
     if b"Bad directive" in said.stdout + said.stderr:

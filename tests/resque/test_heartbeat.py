@@ -14,7 +14,7 @@ from clues.resque import Resque
 from clues.resque.heartbeat import Heartbeat
 from clues.resque.store import Registration, Store
 from clues.resque.times import parse_heartbeat
-from tests.redis_server import RedisServer, binary
+from tests.redis_server import RedisServer, private_server
 from tests.waiting import wait_for
 
 Redis: TypeAlias = Any  # redis-py's types allow for clients that decode, at every answer
@@ -36,11 +36,8 @@ def store(redis_url: str) -> Store:
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
     """A Redis of its own."""
-    path = binary()
-    assert path is not None
-    server = RedisServer(path).start()
-    yield server
-    server.stop()
+    with private_server() as server:
+        yield server
 
 
 def threads() -> list[threading.Thread]:

@@ -22,7 +22,7 @@ from clues.resque import Resque
 from clues.resque.registry import Registry
 from clues.resque.worker import Worker
 from clues.testing import capture_events
-from tests.redis_server import RedisServer, binary
+from tests.redis_server import RedisServer, private_server
 from tests.resque.proxy import Proxy
 from tests.resque.working import Latch, Running
 from tests.waiting import wait_for
@@ -621,11 +621,8 @@ def test_garbage_in_the_leases_place(client: Resque, redis: Redis, done: list[An
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
     """A Redis that loses nothing when it is killed."""
-    path = binary()
-    assert path is not None
-    server = RedisServer(path, "--appendonly", "yes", "--appendfsync", "always").start()
-    yield server
-    server.stop()
+    with private_server("--appendonly", "yes", "--appendfsync", "always") as server:
+        yield server
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["finishes", "fails"])

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from clues.resque import Resque
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
+from tests.redis_server import private_server
 from tests.tree.trees import JOBS, tree
 from tests.waiting import wait_for
 
@@ -66,29 +65,27 @@ def test_a_tree_that_is_found_dead(tmp_path: Path, redis_url: str) -> None:
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_redis_is_away(tmp_path: Path, threads: str) -> None:
     """The job at hand goes on, ends meanwhile, and its outcome is told once Redis serves; nobody spins."""
-    program = binary() or lacking("redis", "no redis-server to start")
-    server = RedisServer(program, "--appendonly", "yes", "--appendfsync", "always").start()
-    try:
-        with tree(tmp_path / "app", server.url, jobs=JOBS, THREAD_COUNT=threads) as made:
-            made.enqueue("Sleep", 60, "a")
-            made.wait_for_note("begun a")
-            server.kill()
-            (made.folder / "end a").touch()
-            made.wait_for_note("ended a")
-            made.wait_for_log("Redis does not serve")
-            before, at = _cpu(made.titles()), time.monotonic()
-            wait_for(lambda: time.monotonic() > at + 1)
-            assert _cpu(made.titles()) - before < 0.7 * (time.monotonic() - at)
-            server.start()
-            client = Resque(server.url)
-            wait_for(lambda: client.stat("processed") == 1)
-            made.enqueue("Sleep", 0, "b")
-            made.wait_for_note("ended b")
-            assert made.notes() == ["begun a", "ended a", "begun b", "ended b"]
-            wait_for(lambda: len(made.events("perform_finished")) == 2)
-            assert (made.failures(), made.end()) == ([], 0)
-    finally:
-        server.stop()
+    with (
+        private_server("--appendonly", "yes", "--appendfsync", "always") as server,
+        tree(tmp_path / "app", server.url, jobs=JOBS, THREAD_COUNT=threads) as made,
+    ):
+        made.enqueue("Sleep", 60, "a")
+        made.wait_for_note("begun a")
+        server.kill()
+        (made.folder / "end a").touch()
+        made.wait_for_note("ended a")
+        made.wait_for_log("Redis does not serve")
+        before, at = _cpu(made.titles()), time.monotonic()
+        wait_for(lambda: time.monotonic() > at + 1)
+        assert _cpu(made.titles()) - before < 0.7 * (time.monotonic() - at)
+        server.start()
+        client = Resque(server.url)
+        wait_for(lambda: client.stat("processed") == 1)
+        made.enqueue("Sleep", 0, "b")
+        made.wait_for_note("ended b")
+        assert made.notes() == ["begun a", "ended a", "begun b", "ended b"]
+        wait_for(lambda: len(made.events("perform_finished")) == 2)
+        assert (made.failures(), made.end()) == ([], 0)
 
 
 def _cpu(pids: object) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import redis as redis_py
 
 from clues.event import Event
-from tests.redis_server import RedisServer, binary
+from tests.redis_server import private_server
 from tests.web.chromium import Tab, chromium
 from tests.web.serving import Site, serving
 from tests.web.worlds import Redis, fail, failure, life, wait_in, work, write
@@ -34,16 +34,16 @@ _ORDER = "c6e19b830859f2cb9f7c8f8cacb8d2a6"
 def main(folder: Path) -> None:
     """Fill a Redis and a log, and take pictures of what the page makes of them."""
     folder.mkdir(exist_ok=True)
-    server = RedisServer(binary() or "redis-server").start()
-    try:
-        with tempfile.TemporaryDirectory() as place, redis_py.Redis(port=server.port) as client:
-            log = write(Path(place) / "events.log", sorted(_events(), key=lambda event: event.timestamp))
-            _fill(client)
-            with serving("--write", redis_url=server.url, log=log) as site, chromium() as browser:
-                site.ready()
-                _shoot_all(browser, site, folder)
-    finally:
-        server.stop()
+    with (
+        private_server() as server,
+        tempfile.TemporaryDirectory() as place,
+        redis_py.Redis(port=server.port) as client,
+    ):
+        log = write(Path(place) / "events.log", sorted(_events(), key=lambda event: event.timestamp))
+        _fill(client)
+        with serving("--write", redis_url=server.url, log=log) as site, chromium() as browser:
+            site.ready()
+            _shoot_all(browser, site, folder)
 
 
 def _events() -> Iterator[Event]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, private_server
 from tests.waiting import wait_for
 from tests.web.chromium import Tab, chromium
 from tests.web.serving import Site, serving
@@ -332,25 +332,17 @@ def test_narrow_and_wide_light_and_dark(opening: Opening, redis: Redis, theme: s
 
 
 def test_redis_away_is_said_and_survived(opening: Opening, browser: Any, log: Path, redis_server: RedisServer) -> None:
-    from tests.redis_server import binary
-
-    path = binary()
-    assert path is not None
-    server = RedisServer(path).start()
-    try:
-        with serving(redis_url=server.url, log=log) as site:
-            tab = opening(site)
-            tab.go("queues")
-            server.kill()
-            tab.page.wait_for_selector("#banner >> text=Redis does not serve")
-            tab.go("jobs", "tbody a")  # history needs no Redis
-            tab.go("queues")
-            tab.page.wait_for_selector("#banner >> text=Redis does not serve")
-            server.start()
-            tab.page.wait_for_selector("#banner", state="hidden")
-            tab.page.goto("about:blank")
-    finally:
-        server.stop()
+    with private_server() as server, serving(redis_url=server.url, log=log) as site:
+        tab = opening(site)
+        tab.go("queues")
+        server.kill()
+        tab.page.wait_for_selector("#banner >> text=Redis does not serve")
+        tab.go("jobs", "tbody a")  # history needs no Redis
+        tab.go("queues")
+        tab.page.wait_for_selector("#banner >> text=Redis does not serve")
+        server.start()
+        tab.page.wait_for_selector("#banner", state="hidden")
+        tab.page.goto("about:blank")
 
 
 def test_the_page_ends_and_the_tab_says_so(opening: Opening, redis_server: RedisServer) -> None:

@@ -13,8 +13,7 @@ import pytest
 from clues.errors import MissingExtraError
 from clues.web.server import needs_extra
 from tests.cli.running import clues
-from tests.redis_server import RedisServer, binary
-from tests.requirements import lacking
+from tests.redis_server import private_server
 from tests.waiting import wait_for
 from tests.web.serving import serving
 from tests.web.worlds import life, wait_in, write
@@ -82,12 +81,9 @@ def test_the_default_log(redis_server: Any, tmp_path: Path) -> None:
 
 def test_redis_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     """The page says so, and goes on: history is there without it."""
-    path = binary()
-    if path is None:
-        lacking("redis", "no redis-server on PATH")
     log = write(tmp_path / "events.log", life(1, 1_700_000_000))
-    server = RedisServer(path)
-    try:
+    with private_server() as server:
+        server.kill()
         with serving(redis_url=server.url, log=log) as site:  # which begins without it, too
             site.ready()
             for name in ("glance", "queues", "workers", "running", "failures", "failure-lists"):
@@ -106,8 +102,6 @@ def test_redis_that_goes_away_and_comes_back(tmp_path: Path) -> None:
                 wait_in(client, "pdf", 2)
             found = wait_for(lambda: _queues(site), "the queues")
             assert [queue["depth"] for queue in found] == [2]
-    finally:
-        server.stop()
 
 
 def _queues(site: Any) -> Any:
