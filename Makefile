@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench servers dashboards clean
+.PHONY: help demo test check format bench servers dashboards docs clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ servers: $(VENV)/.dev ## start real back ends for the tests, where there is a JD
 
 dashboards: $(VENV)/.dev ## make dashboards, rules and their metrics anew from clues/dashboards_source
 	@$(BIN)/python -m clues.dashboards_source
+
+docs: $(VENV)/.dev ## build the documentation: make docs ARGS=--open
+	@$(BIN)/python -m docs $(ARGS)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .adapters .bench dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,48 @@
+"""The documentation's site: ``make docs``. The sources are the repository's own Markdown pages, where they stand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+import clues  # noqa: E402 - the checkout's, whatever is installed
+
+project = "clues"
+copyright = "clues contributors"  # noqa: A001 - Sphinx' name for it
+version = release = clues.__version__
+
+# The source folder is the repository, so that a link between pages, and from a page to a file, is the same on a forge
+# and here.
+root_doc = "docs/index"
+source_suffix = {".md": "markdown"}
+include_patterns = [
+    "*.md",
+    "dashboards/*.md",
+    "docs/**.md",
+    "examples/**.md",
+    "publishers/*.md",
+]
+exclude_patterns = [".*", "build", "clues", "dist", "out", "tests"]
+
+extensions = [
+    "docs._ext.navigation",
+    "docs._ext.repository_links",
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+]
+nitpicky = True
+
+myst_heading_anchors = 6  # by the rule of forges: `page.md#which-question-which-command`
+suppress_warnings = ["myst.header"]  # a page may begin with any heading that reads well
+
+html_theme = "furo"
+html_title = f"clues {release}"
+html_favicon = "../clues/web/static/icon.svg"
+html_additional_pages = {"index": "forward.html"}  # the site's address shows the first page
+html_show_sphinx = False
+html_copy_source = False
+templates_path = ["_templates"]
