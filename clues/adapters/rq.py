@@ -24,15 +24,14 @@ import functools
 import logging
 import mmap
 import os
-import pickle
 import signal
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from io import BytesIO
 from typing import Any, ParamSpec, TypeVar
 
+from clues import pickles
 from clues.attempt import METADATA, Attempt, process_id
 from clues.companion import Beside, start_companion
 from clues.config import configure_from_environment
@@ -85,9 +84,6 @@ _NOT_TOLD = ("deferred", "ready_to_enqueue")
 _ENDED = ("finished", "failed", "stopped", "canceled")
 _IRREGULAR = (*_ENDED, "started", "scheduled")  # of a job that was just taken
 _LONGEST = 1 << 18  # bytes of a job that a worker, which is not to run it, reads: what it read it would keep
-_HARMLESS = frozenset({
-    "_codecs", "builtins", "collections", "copyreg", "datetime", "decimal", "fractions", "uuid", "zoneinfo",
-})  # fmt: skip
 
 _patched: list[tuple[type, str, Original, Original]] = []
 _application: str | None = None
@@ -281,51 +277,14 @@ def _call(job: Job, stranger: _Run | None) -> tuple[Any, ...]:
             stranger is None or job._func_name is not UNEVALUATED or job.data[:1] != b"\x80"
         ):  # what a pickle begins with
             return job.func_name, job.instance, job.args, job.kwargs
-        reader = _Reader(BytesIO(job.data))
-        name, instance, args, kwargs = reader.load()
-        stranger.rough = reader.rough
+        (name, instance, args, kwargs), stranger.rough = pickles.read(job.data)  # RQ's horses get the newest code
         return name, instance, args, kwargs
     except interrupts():
         raise
-    except Exception:  # noqa: BLE001 - it can't be read; who is to run it will say so
+    except Exception:  # noqa: BLE001 - it can't be read so; who is to run it will read it, or say why not
+        if stranger is not None:
+            stranger.rough = True
         return (job.description or "").partition("(")[0] or None, None, (), {}
-
-
-class _Reader(pickle.Unpickler):
-    """Reads a job without its classes: importing them has effects, and RQ's horses are to have the newest code."""
-
-    rough = False
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module in _HARMLESS:
-            found = super().find_class(module, name)
-            if module != "builtins" or isinstance(found, type):
-                return found
-        self.rough = True
-        return type(name.rpartition(".")[2], (_Stranger,), {"__module__": module, "__qualname__": name})
-
-
-class _Stranger:
-    """An object of a class that is not imported; it has its state, so that it is shown with its id."""
-
-    def __new__(cls, *_args: Any, **_kwargs: Any) -> Any:
-        return object.__new__(cls)
-
-    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        """Take anything."""
-
-    def __setstate__(self, state: Any) -> None:
-        for part in state if isinstance(state, tuple) else (state,):
-            if isinstance(part, dict):
-                self.__dict__.update(part)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Take a dict's item."""
-
-    def append(self, *_args: Any) -> None:
-        """Take what a list or a set holds."""
-
-    extend = add = append
 
 
 def _metadata(job: Job) -> dict[str, Any] | None:

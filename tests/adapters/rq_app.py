@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,19 @@ class Order:
     id: int
 
 
+class Noon(tzinfo):
+    """A zone of the application's own, as dateutil's are: no date can be made of one that is a stranger."""
+
+    def utcoffset(self, _when: Any) -> timedelta:
+        return timedelta(hours=12)
+
+    def dst(self, _when: Any) -> None:
+        return None
+
+    def tzname(self, _when: Any) -> None:
+        return None
+
+
 class Gone:
     """Can be pickled here alone."""
 
@@ -56,6 +69,10 @@ def _gone(pid: int) -> Gone:
     if pid != os.getpid():
         raise RuntimeError("it can't be read here")
     return Gone()
+
+
+def wait_until(when: datetime) -> None:
+    clues.clues_metadata["until"] = when.isoformat()
 
 
 async def coroutine() -> str:
@@ -164,6 +181,10 @@ class Does:
     @staticmethod
     def order(name: str) -> Any:
         return queue(name).enqueue(f"{HERE}.take", Order(4711)).id
+
+    @staticmethod
+    def date(name: str) -> Any:
+        return queue(name).enqueue(f"{HERE}.wait_until", datetime(2026, 11, 20, tzinfo=Noon())).id
 
     @staticmethod
     def unreadable(name: str) -> Any:

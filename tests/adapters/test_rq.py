@@ -163,6 +163,10 @@ class TestEachWorker:
         assert one["perform_finished"]["metadata"]["order"] == 4711
         assert "_time_in_queue" in one["dequeued"]["metadata"]
 
+    def test_arguments_that_can_not_be_read_without_their_classes(self, site: RqSite, to: str) -> None:
+        one = dict(by_type(site.story(site.do("date", to), WELL)))
+        assert one["perform_started"]["args"] == ["2026-11-20T00:00:00+12:00"]
+
     def test_a_coroutine(self, site: RqSite, to: str) -> None:
         assert site.end_of(site.do("coroutine", to=to), WELL)["in"] == "a coroutine"
 
