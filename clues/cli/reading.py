@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,10 +74,28 @@ def loaded(files: Sequence[Path], needed: frozenset[str], memory: str) -> Genera
     from clues.analysis.database import Database
     from clues.cli.progress import reading_progress
 
-    with Database(memory=memory) as database:
+    with _ended_by_signals(), Database(memory=memory) as database:
         with reading_progress(files) as progress:
             database.load(files, needed=needed, progress=progress)
         yield database
+
+
+@contextmanager
+def _ended_by_signals() -> Generator[None]:
+    """TERM and HUP end the block as Ctrl-C does, so that its temporary folder goes with it."""
+
+    def end(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # it ends already
+        raise SystemExit(128 + number)
+
+    ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def tell_what_was_read(read: Read) -> None:

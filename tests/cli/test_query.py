@@ -133,15 +133,16 @@ def test_rows_that_are_too_wide_for_a_terminal(log: Path) -> None:
     assert "time_to_perform" in shown
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_end_by_a_signal_leaves_nothing_behind(tmp_path: Path, number: int, status: int) -> None:
     log = tmp_path / "x.log"
     log.write_bytes(b"".join(many(2_000)))
     endless = "SELECT count(*) FROM events a, events b, events c, events d"
     process = start("query", endless, log, environ={"TMPDIR": str(tmp_path)})
     assert process.stdout is not None
     assert b"read " in process.stdout.readline()
-    os.kill(process.pid, signal.SIGINT)
-    assert process.wait(60) == 130
+    os.kill(process.pid, number)
+    assert process.wait(60) == status
     assert b"Traceback" not in process.stdout.read()
     assert [path.name for path in tmp_path.iterdir()] == ["x.log"]
     process.stdout.close()
