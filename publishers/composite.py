@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Self, TypeAlias, TypeVar
 from urllib.parse import SplitResult
 
 from clues.errors import ConfigError
@@ -14,6 +14,10 @@ from clues.publishers.outbox import Companion, Outbox
 from clues.publishers.shipped import ShippedPublisher
 
 _T = TypeVar("_T")
+# Who counts a child's faults, the child, and how to give it an event, and several.
+_Ways: TypeAlias = tuple[
+    tuple[Faults, Publisher, Callable[[Event], object], Callable[[Sequence[Event]], object] | None], ...
+]
 
 
 class CompositePublisher:
@@ -23,7 +27,6 @@ class CompositePublisher:
 
     Attributes:
         children: the publishers.
-        outboxes: the journals of those that ship.
         faults: counts what the children raised, by child.
     """
 
@@ -41,7 +44,8 @@ class CompositePublisher:
             msg = "CompositePublisher takes publishers, not a list of them: CompositePublisher(*publishers)"
             raise ConfigError(msg)
         self.faults = Faults()
-        self._hold(*(as_publisher(publisher) for publisher in publishers))
+        self.children: tuple[Publisher, ...] = tuple(as_publisher(publisher) for publisher in publishers)
+        self._ways: _Ways = ()
 
     @classmethod
     def from_url(cls, url: SplitResult) -> Self:
@@ -54,18 +58,18 @@ class CompositePublisher:
         raise ConfigError(msg)
 
     def publish(self, event: Event, /) -> None:
-        """Give the event to every child; children that share a journal have it written once."""
-        for child, publish, _ in self._ways:
-            self._give(child, publish, event)
+        """Give the event to every child; those that share a journal, wherever they stand, have it written once."""
+        for faults, child, publish, _ in self._ways or self._find_ways():
+            _give(faults, child, publish, event)
 
     def publish_many(self, events: Sequence[Event]) -> None:
         """Give several events to every child, one child after the other."""
-        for child, publish, publish_many in self._ways:
+        for faults, child, publish, publish_many in self._ways or self._find_ways():
             if publish_many is not None:
-                self._give(child, publish_many, events)
+                _give(faults, child, publish_many, events)
             else:
                 for event in events:
-                    self._give(child, publish, event)
+                    _give(faults, child, publish, event)
 
     def publish_samples(self, samples: Iterable[Sample]) -> None:
         """Give the samples to the children that take any."""
@@ -109,26 +113,28 @@ class CompositePublisher:
         if publisher is self:
             msg = "a CompositePublisher can't be its own child"
             raise ConfigError(msg)
-        self._hold(*self.children, as_publisher(publisher))
+        self.children = (*self.children, as_publisher(publisher))
+        self._ways = ()
         return self
 
-    def _hold(self, *children: Publisher) -> None:
-        self.children: tuple[Publisher, ...] = children
-        found: dict[Outbox, None] = {}
-        ways = []
-        for child in children:
-            outboxes = [child.outbox] if isinstance(child, ShippedPublisher) else []
-            if not outboxes or outboxes[0] not in found:
-                ways.append((child, child.publish, getattr(child, "publish_many", None)))
-            found.update(dict.fromkeys([*outboxes, *getattr(child, "outboxes", ())]))
-        self.outboxes = tuple(found)
-        self._ways = tuple(ways)
+    @property
+    def outboxes(self) -> tuple[Outbox, ...]:
+        """The journals of the children that ship, theirs of composites among them included; each once."""
+        found = [child.outbox for _, child in _leaves(self) if isinstance(child, ShippedPublisher)]
+        return tuple(dict.fromkeys(found))
 
-    def _give(self, child: Publisher, publish: Callable[[_T], object], told: _T) -> None:
-        try:
-            publish(told)
-        except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
-            self.faults.report(name_of(child), error, "what it was given is lost to it, the others get it")
+    def _find_ways(self) -> _Ways:
+        """Whom to give events, and how: found with the first one, for a child that is a composite may get more."""
+        journalled: set[Outbox] = set()
+        ways = []
+        for faults, child in _leaves(self):
+            if isinstance(child, ShippedPublisher):
+                if child.outbox in journalled:
+                    continue
+                journalled.add(child.outbox)
+            ways.append((faults, child, child.publish, getattr(child, "publish_many", None)))
+        self._ways = tuple(ways)
+        return self._ways
 
     def _guarded(self, child: Publisher, act: object, *args: object) -> object:
         try:
@@ -136,3 +142,19 @@ class CompositePublisher:
         except Exception as error:  # noqa: BLE001 - one child's trouble is not the others'
             self.faults.report(name_of(child), error)
             return False
+
+
+def _leaves(composite: CompositePublisher) -> Iterator[tuple[Faults, Publisher]]:
+    """The children, and those of composites among them in their place; each with who counts its faults."""
+    for child in composite.children:
+        if type(child) is CompositePublisher:  # a subclass may do with events what it likes
+            yield from _leaves(child)
+        else:
+            yield composite.faults, child
+
+
+def _give(faults: Faults, child: Publisher, publish: Callable[[_T], object], told: _T) -> None:
+    try:
+        publish(told)
+    except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
+        faults.report(name_of(child), error, "what it was given is lost to it, the others get it")

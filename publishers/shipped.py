@@ -95,7 +95,6 @@ class ShippedPublisher(ABC):
         return Companion([self.outbox])
 
     @abstractmethod
-    @abstractmethod
     def destination(self) -> Destination:
         """The destination; called in the process that ships, and there its library is imported."""
 

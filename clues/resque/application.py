@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Iterable
@@ -29,8 +28,7 @@ def client_of(modules: Iterable[str], *, redis: str | None, namespace: str | Non
     Raises:
         AppError: a module is not there, or raises when it is imported.
     """
-    client = resque.configure(redis=os.environ.get("REDIS_URL") or None)
-    load(modules, client.registry)
+    load(modules, resque.client().registry)  # which is at REDIS_URL, unless the application has said where
     client = resque.client()
     if redis is None and namespace is None:
         return client

@@ -160,13 +160,16 @@ def test_one_journal_for_several(tmp_path: Path) -> None:
     apart = Recording("apart")
     publisher = CompositePublisher(
         Shipping(one, tmp_path / "a"),
-        CompositePublisher(Shipping(apart, tmp_path / "b")),
+        (inner := CompositePublisher(Shipping(apart, tmp_path / "b"))),
         Shipping(other, tmp_path / "a", events=["failed"]),
     )
+    within = Recording("within")
+    inner << Shipping(within, tmp_path / "a")
     for number in range(20):
         publisher.publish(event(number))
     assert publisher.flush(30)
-    assert (one.numbers(), other.numbers(), apart.numbers()) == (list(range(20)), [], list(range(20)))
+    assert (one.numbers(), within.numbers(), apart.numbers()) == (list(range(20)),) * 3
+    assert other.numbers() == []
     assert len(publisher.outboxes) == 2
     publisher.close()
 
