@@ -33,10 +33,16 @@ MAX_KEY = 200
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it, not redacted, for metadata on its way into an item; whole up to a mebibyte."""
-    if type(value) is dict and (copied := calm_copy(value, PLAIN_SIZE, NO_SECRETS)) is not None:
-        return copied
-    return Walk(NO_SECRETS, PLAIN_SIZE).value(value)
+    """A value as JSON can hold it, not redacted, for what is on its way into Redis; whole up to a mebibyte."""
+    return plain_within(value, PLAIN_SIZE)[0]
+
+
+def plain_within(value: Any, size: int) -> tuple[Any, bool]:
+    """A value as JSON can hold it, not redacted, in no more than so many bytes; and whether it was cut."""
+    if type(value) is dict and (copied := calm_copy(value, size, NO_SECRETS)) is not None:
+        return copied, False
+    walk = Walk(NO_SECRETS, size)
+    return walk.value(value), walk.cut
 
 
 class _NeedsWalk(Exception):  # noqa: N818 - said to the caller, no error

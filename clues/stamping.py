@@ -8,9 +8,13 @@ from typing import Any
 from clues.attempt import METADATA, Attempt, metadata_in, process_id
 from clues.config import Config
 from clues.metadata import read_attempt, read_hash, users_own
-from clues.plain import plain
+from clues.plain import plain_within
 from clues.plugs import Item, ItemPreprocessor, name_of
 from clues.runtime import current_job
+
+MESSAGE_METADATA = 64 * 1024
+"""Bytes of the user's metadata that an item carries to its job: brokers that bound messages take 256 KiB (SQS), events
+show eight, and a queue holds the metadata once for each of its jobs."""
 
 
 def stamped(  # noqa: PLR0913, PLR0917 - what job systems know differs
@@ -95,7 +99,11 @@ def _plain_metadata(config: Config, found: object, before: Mapping[str, Any], ow
         more = {key: value for key, value in found.items() if type(key) is not str or key not in own}
         if not more:
             return more
-        cleaned: dict[str, Any] = plain(more)
+        cleaned: dict[str, Any]
+        cleaned, cut = plain_within(more, MESSAGE_METADATA)
+        if cut:
+            too_much = ValueError(f"metadata of more than {MESSAGE_METADATA} bytes, or that JSON can't hold whole")
+            config.faults.report("clues_metadata", too_much, "it was cut")
         if own.keys().isdisjoint(cleaned):
             return cleaned
         return {key: value for key, value in cleaned.items() if key not in own}

@@ -387,6 +387,29 @@ def test_a_preprocessor_that_raises_is_reported_and_the_job_is_stamped(error: Ba
     assert "broken" in culprit
 
 
+@pytest.mark.parametrize("value", ["x" * 10**6, [["x" * 1000] * 10] * 10, "\x00" * 20_000])
+def test_metadata_that_is_too_much_for_a_message_is_cut(value: Any) -> None:
+    """And that is reported; what came before it stays."""
+
+    def generous(queue: str, item: Item) -> None:
+        item["clues_metadata"].update(first=1, value=value, last=2)
+
+    stage, item = preprocessed(generous)
+    assert item["clues_metadata"]["first"] == 1
+    assert len(json.dumps(item["clues_metadata"])) < 66_000
+    assert stage.config.faults.counts == {"clues_metadata": 1}
+    assert stage.recorder.types == ["enqueued"]
+
+
+def test_metadata_that_is_much_goes_with_the_message_whole() -> None:
+    """Beyond what events show of it."""
+    value = ["x" * 1000] * 60
+    stage, item = preprocessed(lambda queue, item: item["clues_metadata"].update(value=value))
+    assert item["clues_metadata"]["value"] == value
+    assert len(stage.recorder.events[0].line) < 10_000
+    assert stage.config.faults.counts == {}
+
+
 class Unreadable(UserDict[str, Any]):
     def __iter__(self) -> Iterator[str]:
         raise ValueError

@@ -351,7 +351,7 @@ def test_a_whole_story_of_nasty_values(which: str, spec: Any, tmp_path_factory: 
     composite.close()
     json.dumps(item["clues_metadata"], allow_nan=False).encode()
     assert composite.faults.counts == {}
-    assert stage.config.faults.counts == {}
+    assert stage.config.faults.counts.keys() <= {"clues_metadata"}  # that a cycle was cut is said
     lines = path.read_text().split("\n")  # nothing else ends a line: JSON may hold U+0085 and U+2028
     assert stream.getvalue().split("\n") == lines
     assert lines.pop() == ""
