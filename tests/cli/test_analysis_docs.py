@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.analysis.many import lines
 from tests.cli.running import clues
+from tests.docs.snippets import snippets
 
 pytestmark = pytest.mark.usefixtures("duckdb")
 
@@ -52,6 +55,14 @@ def test_each_answer_is_one(command: str, log: Path) -> None:
     done = clues(*args, environ={"CLUES_PUBLISHERS": f"log://{log}"}, cwd=log.parent)
     assert done.returncode == 0 or (args[0] == "sla" and done.returncode == 1), done.stderr
     assert "error" not in done.stderr
+
+
+def test_the_python_snippet(log: Path) -> None:
+    [snippet] = [one for one in snippets("docs/analysis.md") if one.language == "python"]
+    done = subprocess.run(
+        [sys.executable, "-c", snippet.text], cwd=log.parent, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.endswith("lines were no events\n"), done.stderr
 
 
 @pytest.mark.parametrize("table", ["jobs", "events"])

@@ -507,7 +507,7 @@ def rsyslog(folder: Path, config: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def recipe(first_line: str) -> str:
     """The configuration of docs/recipes.md that begins so."""
-    found = re.search(rf"```\n({re.escape(first_line)}\n.*?)```", RECIPES.read_text(), re.DOTALL)
+    found = re.search(rf"```text\n({re.escape(first_line)}\n.*?)```", RECIPES.read_text(), re.DOTALL)
     assert found is not None
     return found[1]
 
