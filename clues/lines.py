@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,15 @@ def opened(path: Path) -> IO[bytes]:
 
         return gzip.open(path)  # type: ignore[return-value]
     return path.open("rb")
+
+
+def count_lines(path: Path) -> int:
+    """How many lines a plain file has, as far as it can be read."""
+    count = 0
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        while chunk := file.read(1024 * 1024):
+            count += chunk.count(b"\n")
+    return count
 
 
 def salvaged(line: bytes) -> bytes:

@@ -95,7 +95,7 @@ class Health:
             if one.lag_seconds > LATE
         ]
         if dropped > self._told[0]:
-            problems.append(f"{dropped} events were dropped, as the journal was full")
+            problems.append(f"{dropped} events were dropped for want of room")
         if refused > self._told[1]:
             problems.append(f"{refused} events were refused, see {self._spool.folder / 'dead'}")
         self._told = dropped, refused

@@ -20,6 +20,7 @@ from typing import Literal, get_args
 from clues.errors import ConfigError, JournalFullError
 from clues.event import Event
 from clues.forklock import ForkLock
+from clues.lines import count_lines
 from clues.publishers.flood import Flood
 from clues.publishers.spool import Segment, Spool
 
@@ -202,7 +203,7 @@ class Journal:
 
     def _drop(self, segment: Segment) -> int:
         """Remove a segment, delivered or not; gives its size in bytes."""
-        size, lines = segment.size, _count_lines(segment.path)
+        size, lines = segment.size, count_lines(segment.path)
         with contextlib.suppress(FileNotFoundError):
             segment.path.unlink()
             self.spool.count_dropped(lines, size)
@@ -214,14 +215,6 @@ class Journal:
             os.close(self._fd)
         self._fd = -1
         self._doubtful = False
-
-
-def _count_lines(path: Path) -> int:
-    count = 0
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        while chunk := file.read(1024 * 1024):
-            count += chunk.count(b"\n")
-    return count
 
 
 _all: weakref.WeakSet[Journal] = weakref.WeakSet()

@@ -4,7 +4,7 @@
 
     00000000000000000042.jsonl   segments: standard lines, appended by any number of processes, oldest first
     destinations/<name>.json     how far a destination is in each segment, and what it counts
-    dead/<name>.jsonl            what it refused for good, with its reason
+    dead/<name>.jsonl            what it refused for good, with its reason; older ones in <name>.1.jsonl
     counts                       what the writers had to drop
     segments.lock                held while a segment is begun or the newest one ends: no number is used twice
     destinations/<name>.lock     held by the process that ships to it
@@ -30,6 +30,7 @@ from typing import Any
 
 from clues.errors import ConfigError
 from clues.event import json_encoder
+from clues.publishers.dead_letter import add_letters
 
 SUFFIX = ".jsonl"
 _SEGMENT = re.compile(r"(\d{20})\.jsonl")
@@ -264,7 +265,7 @@ class Spool:
         temporary.replace(path)
 
     def bury(self, name: str, lines: list[tuple[bytes, str]], at: str) -> None:
-        """Keep lines that a destination has refused, each with its reason.
+        """Keep lines that a destination has refused, each with its reason; too many push the oldest out.
 
         Args:
             name: the destination.
@@ -274,10 +275,9 @@ class Spool:
         Raises:
             OSError: they can't be written.
         """
-        text = b"".join(_dead_letter(name, line, reason, at) for line, reason in lines)
-        fd = os.open(self.dead_letter(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _FILE_MODE)
-        with os.fdopen(fd, "wb") as file:
-            file.write(text)
+        dropped = add_letters(self.dead_letter(name), name, lines, at)
+        if any(dropped):
+            self.count_dropped(*dropped)
 
     def dead_letter(self, name: str) -> Path:
         """The file of what a destination has refused."""
@@ -356,12 +356,3 @@ def _file_name(name: str) -> str:
     """A destination's name as a file's: readable, and no two the same."""
     readable = _UNSAFE.sub("-", name).strip("-.")[:80]
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _dead_letter(name: str, line: bytes, reason: str, at: str) -> bytes:
-    try:
-        event: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        event = line.decode("utf-8", "backslashreplace")
-    told = {"destination": name, "reason": reason, "at": at, "event": event}
-    return json.dumps(told, separators=(",", ":")).encode() + b"\n"
