@@ -191,7 +191,9 @@ def test_rounds_are_interleaved() -> None:
 def test_clocks_give_a_figure_for_each_case() -> None:
     """In seconds, as many as there are rounds."""
     cases = {"sum": lambda: sum(range(1000))}
-    for figure in (*each_run(cases, rounds=3), *each_cpu(cases, rounds=3, calls=10)):
+    figures = [*each_run(cases, rounds=3), *each_cpu(cases, rounds=3, calls=10)]
+    assert len(figures) == 2
+    for figure in figures:
         assert (figure.unit, len(figure.values)) == ("s", 3)
 
 

@@ -243,7 +243,9 @@ def test_asyncio_tasks_have_their_own_jobs() -> None:
         await asyncio.gather(*(job(number) for number in range(5)))
 
     asyncio.run(main())
-    for event in stage.recorder.of("perform_finished"):
+    ends = stage.recorder.of("perform_finished")
+    assert len(ends) == 5
+    for event in ends:
         fields = {key: event.metadata[key] for key in ("number", "gathered", "task", "thread")}
         assert fields == {"number": int(str(event.worker_class)[-1]), "gathered": True, "task": True, "thread": True}
 

@@ -350,5 +350,6 @@ def test_an_adopted_job_has_the_hash_of_its_id(stub: dict[str, Any]) -> None:
 
 def test_a_backtrace_is_the_jobs_own(stub: dict[str, Any]) -> None:
     failed = [event for event in stub["fails_and_is_retried"]["events"] if event["event_type"] == "failed"]
+    assert len(failed) > 1
     for event in failed:
         assert [line.rpartition(" ")[2] for line in event["metadata"]["_backtrace"]] == ["`fails'"]

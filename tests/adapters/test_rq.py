@@ -358,13 +358,15 @@ def test_killed_at_any_moment(site: RqSite) -> None:
     """Horses that are killed as they come: each attempt has one end."""
     worker = site.rq("worker", *CONFIG, "storm")
     jobs = [site.do("succeed", number, 1, to="storm", retry={"max": 2}) for number in range(40)]
-    pid = worker.process.pid
+    pid, killed = worker.process.pid, 0
     with site.redis_client() as redis:
         while redis.llen("rq:queue:storm"):
             for child in _children(pid):
                 with contextlib.suppress(ProcessLookupError):
                     if os.getpgid(child) == child:  # a horse
                         os.kill(child, signal.SIGKILL)
+                        killed += 1
+    assert killed
     for job in jobs:
         wait_for(lambda job=job: any("_retrying" not in end for end in _ends(site.of(job))), "the last end")  # type: ignore[misc]
         numbers = sorted(end["_attempt"] for end in _ends(site.of(job)))

@@ -12,6 +12,7 @@ from tests.analysis.made import event, ruby_event
 
 def test_rubys_twins_are_not_the_users_fields(golden: Callable[[str], dict[str, Any]]) -> None:
     lines = [entry["line"] for entry in golden("events-success")["events"][1:]]
+    assert len(lines) == 4
     for line in lines:
         assert users_fields(Event.from_line(line).metadata) == {"customer_id": 42}
 

@@ -163,6 +163,7 @@ def test_percentiles_by_class(made: Report, truth: Truth) -> None:
 
 
 def test_percentiles_by_queue(made: Report, truth: Truth) -> None:
+    assert {row["queue"] for row in made.queues} == {found.queue for found in truth.attempts.values()}
     for row in made.queues:
         values = truth.times("time_in_queue", queue=row["queue"])
         assert row["time_in_queue"] == [nearest_rank(values, percent) for percent in PERCENTS]

@@ -209,13 +209,18 @@ def test_a_huge_batch(holding: Holding, redis: Redis) -> None:
     assert queued(redis) == list(range(20_000))
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["", "one is begun"])
-@pytest.mark.parametrize("ends", [0, 1, 2])
-@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    ("size", "ends", "begun"),
+    [
+        (size, ends, begun)
+        for size in (1, 2, 3, 5)
+        for ends in (0, 1, 2)
+        for begun in (False, True)
+        if ends + begun <= size
+    ],
+)
 def test_giving_back(holding: Holding, redis: Redis, size: int, ends: int, begun: bool) -> None:
     """What was never begun, in order; what was stays, and ends as ever."""
-    if ends + begun > size:
-        return
     push(redis, *range(7))
     holding.take(["q"], size)
     for _ in range(ends):

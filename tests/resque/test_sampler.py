@@ -120,7 +120,10 @@ def test_a_redis_that_is_away_is_an_error_to_whoever_samples() -> None:
 def test_it_is_a_sampler_for_the_configuration(client: Resque) -> None:
     config = clues.configure(print, samplers=[QueueSampler(client)])
     (sampler,) = config.samplers
-    assert all(isinstance(sample, Sample) for sample in sampler.sample())
+    client.push("mail", {"class": "Job", "args": []})
+    samples = list(sampler.sample())
+    assert samples
+    assert all(isinstance(sample, Sample) for sample in samples)
 
 
 def test_the_longest_running_job(client: Resque, redis: Redis) -> None:

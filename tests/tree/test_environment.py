@@ -110,7 +110,9 @@ def test_at_exit_hooks(tmp_path: Path, redis_url: str, environ: dict[str, str], 
 def test_titles(tmp_path: Path, redis_url: str) -> None:
     """RESQUE_PROCLINE_PREFIX stands before them; a busy worker's names queue and class."""
     with tree(tmp_path / "app", redis_url, RESQUE_PROCLINE_PREFIX="shop ") as made:
-        assert all(title.startswith("shop resque-") for title in made.titles().values())
+        titles = made.titles().values()
+        assert titles
+        assert all(title.startswith("shop resque-") for title in titles)
         made.enqueue("Sleep", 60, "a")
         wait_for(lambda: made.find(": Processing q since "))
         (title,) = (title for title in made.titles().values() if "Processing" in title)
