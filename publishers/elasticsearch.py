@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 from urllib.parse import SplitResult
 
 from clues.errors import ConfigError
 from clues.publishers.delivery import Destination
 from clues.publishers.elasticsearch_bulk import MAX_BYTES, ElasticsearchDestination, destination_name
 from clues.publishers.elasticsearch_documents import DATASET, Target
-from clues.publishers.elasticsearch_server import TIMEOUT, Server
+from clues.publishers.elasticsearch_server import SERVER_OPTIONS, TIMEOUT, Server
 from clues.publishers.journal import JournalOptions
-from clues.publishers.query import query_of, refuse_unknown
-from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, shipping_options
+from clues.publishers.query import Reader, flag, names, text
+from clues.publishers.shipped import FLUSH_TIMEOUT, SHIPPING, ShippedPublisher, shipping_options
 
 _MAX_NAME = 100  # of 255 bytes; dates and numbers follow
 _NO_NAMESPACE = re.compile(r'[-\\/*?"<>|,#:\s]')
@@ -28,6 +28,15 @@ class ElasticsearchPublisher(ShippedPublisher):
     ``clues setup elasticsearch`` once makes the templates; until then events wait in the journal. An event that is
     sent twice is there once. Its fields are the Elastic Common Schema's, and our own under ``clues``.
     """
+
+    url_options: ClassVar[Mapping[str, Reader]] = {
+        "namespace": text,
+        "index": text,
+        "dated": flag,
+        "chart": names,
+        **SERVER_OPTIONS,
+        **SHIPPING,
+    }
 
     def __init__(  # noqa: PLR0913 - one for each option
         self,
@@ -107,15 +116,8 @@ class ElasticsearchPublisher(ShippedPublisher):
         Raises:
             ConfigError: something of it is mistaken, or the client library isn't installed.
         """
-        query = query_of(url.query)
-        options = shipping_options(query)
-        for name in ("namespace", "index"):
-            if name in query:
-                options[name] = query.pop(name)
-        options["dated"] = query.pop("dated", "false").lower() in {"1", "true", "yes", "on"}
-        options["chart"] = [name.strip() for name in query.pop("chart", "").split(",") if name.strip()]
-        server = Server.from_url(url, query)
-        refuse_unknown(url.scheme, query)
+        options = shipping_options(url, cls.url_options)
+        server = Server.from_url(url, options)
         return cls([*server.hosts], timeout=server.timeout, **server.options, **options)
 
     def destination(self) -> Destination:

@@ -12,12 +12,21 @@ from urllib.parse import SplitResult, unquote
 from clues.errors import ConfigError
 from clues.publishers.delivery import needs
 from clues.publishers.elasticsearch_client import AsIs, Client, ElasticsearchClient, OpenSearchClient
+from clues.publishers.query import Reader, flag, seconds, text
 
 ELASTICSEARCH, OPENSEARCH = "elasticsearch", "opensearch"
 TIMEOUT = 10.0
 _LIBRARIES = {ELASTICSEARCH: "elasticsearch", OPENSEARCH: "opensearchpy"}
 _PORT = 9200
-_NO = {"0", "false", "no", "off"}
+
+SERVER_OPTIONS: Mapping[str, Reader] = {
+    "api_key": text,
+    "ca_certs": text,
+    "ssl_assert_fingerprint": text,
+    "verify_certs": flag,
+    "timeout": seconds,
+}
+"""The options in URLs that say how the cluster is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +69,12 @@ class Server:
         return cls(kind, tuple(map(_with_port, hosts)), given, timeout=timeout)
 
     @classmethod
-    def from_url(cls, url: SplitResult, query: dict[str, str]) -> Self:
+    def from_url(cls, url: SplitResult, given: dict[str, Any]) -> Self:
         """Read ``elasticsearch+https://user:pass@host:9200/``.
 
         Args:
             url: the URL; plain ``http`` and ``https`` mean Elasticsearch.
-            query: its query; what is used is taken out of it.
+            given: the options in its query; those of `SERVER_OPTIONS` are taken out.
 
         Raises:
             ConfigError: something of it is mistaken.
@@ -73,18 +82,10 @@ class Server:
         if not url.hostname:
             msg = f"CLUES_PUBLISHERS: {url.scheme}:// needs a host, as in {ELASTICSEARCH}://localhost:9200"
             raise ConfigError(msg)
-        options: dict[str, Any] = {
-            name: query.pop(name) for name in ("api_key", "ca_certs", "ssl_assert_fingerprint") if name in query
-        }
+        options = {name: given.pop(name) for name in SERVER_OPTIONS if name in given}
+        timeout = options.pop("timeout", TIMEOUT)
         if url.username is not None:
             options["basic_auth"] = (unquote(url.username), unquote(url.password or ""))
-        if query.pop("verify_certs", "true").lower() in _NO:
-            options["verify_certs"] = False
-        try:
-            timeout = float(query.pop("timeout", TIMEOUT))
-        except ValueError as error:
-            msg = f"CLUES_PUBLISHERS: timeout: {error}"
-            raise ConfigError(msg) from None
         return cls.of(f"{url.scheme}://{_netloc(url)}{url.path.rstrip('/')}", timeout=timeout, **options)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import SplitResult, unquote
 
 from clues.errors import ConfigError
@@ -16,11 +16,10 @@ from clues.publishers.otlp_ids import style
 from clues.publishers.otlp_propagator import TraceContext
 from clues.publishers.otlp_resource import resource_attributes
 from clues.publishers.otlp_settings import GRPC, HTTP, SIGNALS, Options, header_list, target
-from clues.publishers.query import query_of, refuse_unknown
-from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, shipping_options
+from clues.publishers.query import Reader, flag, seconds, text
+from clues.publishers.shipped import FLUSH_TIMEOUT, SHIPPING, ShippedPublisher, shipping_options
 
 _METRICS_INTERVAL = 15.0
-_YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 class OTLPPublisher(ShippedPublisher):
@@ -33,6 +32,20 @@ class OTLPPublisher(ShippedPublisher):
         propagator: carries trace context in items, for `clues.configure`; None without traces: a job's own spans would
             have a parent that nobody exports.
     """
+
+    url_options: ClassVar[Mapping[str, Reader]] = {
+        "service_name": text,
+        "headers": header_list,
+        "insecure": flag,
+        "certificate": text,
+        "propagation_style": text,
+        "logs": flag,
+        "traces": flag,
+        "metrics": flag,
+        "metrics_interval": seconds,
+        "timeout": seconds,
+        **SHIPPING,
+    }
 
     def __init__(  # noqa: PLR0913 - one parameter for each option
         self,
@@ -119,21 +132,9 @@ class OTLPPublisher(ShippedPublisher):
         Raises:
             ConfigError: the URL is mistaken.
         """
-        query = query_of(url.query)
-        given: dict[str, Any] = shipping_options(query)
-        for name in ("service_name", "propagation_style", "certificate"):
-            if text := query.pop(name, ""):
-                given[name] = text
-        for name in ("timeout", "metrics_interval"):
-            if text := query.pop(name, ""):
-                given[name] = _number(name, text)
-        for name in ("logs", "traces", "metrics", "insecure"):
-            if text := query.pop(name, ""):
-                given[name] = _flag(name, text)
-        headers = header_list(query.pop("headers", "")) | _credentials(url)
-        if headers:
+        given = shipping_options(url, cls.url_options)
+        if headers := given.pop("headers", {}) | _credentials(url):
             given["headers"] = headers
-        refuse_unknown(url.scheme, query)
         if "+http" in url.scheme:
             given["protocol"] = HTTP
         if url.hostname:
@@ -185,18 +186,3 @@ def _credentials(url: SplitResult) -> dict[str, str]:
         return {}
     pair = f"{unquote(url.username or '')}:{unquote(url.password or '')}"
     return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        msg = f"CLUES_PUBLISHERS: {name} must be a number of seconds, not {text!r}"
-        raise ConfigError(msg) from None
-
-
-def _flag(name: str, text: str) -> bool:
-    if text.lower() not in _YES | _NO:
-        msg = f"CLUES_PUBLISHERS: {name} must be true or false, not {text!r}"
-        raise ConfigError(msg)
-    return text.lower() in _YES

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import SplitResult
 
 from clues.errors import ConfigError
 from clues.event import Event
@@ -13,6 +14,7 @@ from clues.publishers.choice import Choice
 from clues.publishers.delivery import Destination
 from clues.publishers.journal import JournalOptions
 from clues.publishers.outbox import Companion, outbox_of
+from clues.publishers.query import Reader, names, number, options_of, seconds, text, whole
 from clues.publishers.spool import spool_folder
 
 FLUSH_TIMEOUT = 2.0
@@ -99,34 +101,29 @@ class ShippedPublisher(ABC):
         """The destination; called in the process that ships, and there its library is imported."""
 
 
-def shipping_options(query: dict[str, str]) -> dict[str, Any]:
-    """Take what a URL's query says of shipping: ``?spool=/var/spool/clues&events=failed,enqueued&sample=0.1``.
+JOURNAL_OPTIONS = {"max_spool_bytes": "max_bytes", "drop": "drop", "sync": "sync"}
+"""The options in URLs that speak of the journal, and which of its options each is."""
 
-    Args:
-        query: the query's parameters; those that are used are removed.
+SHIPPING: Mapping[str, Reader] = {
+    "spool": text,
+    "events": names,
+    "sample": number,
+    "flush_timeout": seconds,
+    "max_spool_bytes": whole,
+    "drop": text,
+    "sync": text,
+}
+"""The options of shipping in URLs: ``?spool=/var/spool/clues&events=failed,enqueued&sample=0.1``."""
+
+
+def shipping_options(url: SplitResult, known: Mapping[str, Reader]) -> dict[str, Any]:
+    """The arguments that a URL's query gives for a shipped publisher, those of the journal as `JournalOptions`.
 
     Raises:
         ConfigError: one of them is mistaken.
     """
-    found: dict[str, Any] = {}
-    if spool := query.pop("spool", ""):
-        found["spool"] = spool
-    if events := query.pop("events", ""):
-        found["events"] = [name.strip() for name in events.split(",")]
-    for name in ("sample", "flush_timeout"):
-        if text := query.pop(name, ""):
-            found[name] = _number(name, text)
-    journal: dict[str, Any] = {name: text for name in ("drop", "sync") if (text := query.pop(name, ""))}
-    if text := query.pop("max_spool_bytes", ""):
-        journal["max_bytes"] = int(_number("max_spool_bytes", text))
+    found = options_of(url, known)
+    journal = {ours: found.pop(name) for name, ours in JOURNAL_OPTIONS.items() if name in found}
     if journal:
         found["journal"] = JournalOptions(**journal)
     return found
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        msg = f"CLUES_PUBLISHERS: {name} must be a number, not {text!r}"
-        raise ConfigError(msg) from None

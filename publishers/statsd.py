@@ -26,14 +26,14 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import SplitResult, unquote
 
 from clues.errors import ConfigError
 from clues.event import Event, EventType, Sample
 from clues.publishers.datagrams import Datagrams, Path, Place
 from clues.publishers.names import EVERY, Name, checked_host, checked_port
-from clues.publishers.query import query_of, refuse_unknown
+from clues.publishers.query import Reader, options_of, seconds, text_or_none, whole
 from clues.publishers.statsd_packets import Client, Metric, Packets, Sink, number, part, spelled, tag
 
 HOST = "127.0.0.1"
@@ -57,6 +57,14 @@ _TIMED = {
 
 class StatsdPublisher:
     """Counts and times jobs in statsd; see this module's table. It never waits, as `UDPPublisher`."""
+
+    url_options: ClassVar[Mapping[str, Reader]] = {
+        "prefix": text_or_none,
+        "key": text_or_none,
+        "tags": text_or_none,
+        "mtu": whole,
+        "resolve_every": seconds,
+    }
 
     def __init__(  # noqa: PLR0913 - where to, and how
         self,
@@ -114,18 +122,12 @@ class StatsdPublisher:
         Raises:
             ConfigError: the URL is mistaken.
         """
-        query = query_of(url.query)
-        names = {"tags", "key", "prefix"} & query.keys()
-        options: dict[str, Any] = {name: query.pop(name) or None for name in names}
+        options = options_of(url, cls.url_options)
         try:
-            options |= {
-                name: kind(query.pop(name)) for name, kind in (("mtu", int), ("resolve_every", float)) if name in query
-            }
             port = url.port or PORT
         except ValueError as error:
             msg = f"CLUES_PUBLISHERS: {url.scheme}:// can't be used: {error}"
             raise ConfigError(msg) from error
-        refuse_unknown(url.scheme, query)
         path = unquote(url.path)
         if url.scheme == "statsd+unix":
             return cls(f"unix://{url.netloc}{path}", **options)

@@ -6,20 +6,30 @@ TCP has no receipt for what a program has read. What is done about that, and wha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 from urllib.parse import SplitResult
 
 from clues.errors import ConfigError
 from clues.publishers.delivery import Destination
 from clues.publishers.journal import JournalOptions
 from clues.publishers.names import checked_host, checked_port
-from clues.publishers.query import query_of, refuse_unknown
-from clues.publishers.shipped import FLUSH_TIMEOUT, ShippedPublisher, shipping_options
+from clues.publishers.query import Reader, seconds, text
+from clues.publishers.shipped import FLUSH_TIMEOUT, SHIPPING, ShippedPublisher, shipping_options
 from clues.publishers.tcp_destination import TIMEOUT, TLS, TCPDestination
 
 
 class TCPPublisher(ShippedPublisher):
     """Has each event's standard line sent over one TCP connection, with or without TLS; lines may come twice."""
+
+    url_options: ClassVar[Mapping[str, Reader]] = {
+        "ca_certs": text,
+        "certificate": text,
+        "key": text,
+        "server_name": text,
+        "timeout": seconds,
+        **SHIPPING,
+    }
 
     def __init__(  # noqa: PLR0913 - where to, and how
         self,
@@ -90,19 +100,12 @@ class TCPPublisher(ShippedPublisher):
         Raises:
             ConfigError: the URL names no port, or an option is mistaken.
         """
-        query = query_of(url.query)
-        options = shipping_options(query)
+        options = shipping_options(url, cls.url_options)
         try:
             port = url.port
-            if "timeout" in query:
-                options["timeout"] = float(query.pop("timeout"))
         except ValueError as error:
             msg = f"CLUES_PUBLISHERS: {url.scheme}:// can't be used: {error}"
             raise ConfigError(msg) from error
-        for name in ("ca_certs", "certificate", "key", "server_name"):
-            if text := query.pop(name, ""):
-                options[name] = text
-        refuse_unknown(url.scheme, query)
         if url.username is not None or url.path not in {"", "/"} or port is None:
             msg = f"CLUES_PUBLISHERS: {url.scheme}:// must be a host and a port, as in {url.scheme}://127.0.0.1:5170"
             raise ConfigError(msg)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import SplitResult
 
 from clues.errors import ConfigError
@@ -13,7 +13,7 @@ from clues.event import Event, EventType
 from clues.plain import Walk
 from clues.publishers.datagrams import Datagrams, Place
 from clues.publishers.names import EVERY, Name, checked_host, checked_port
-from clues.publishers.query import query_of, refuse_unknown
+from clues.publishers.query import Reader, options_of, seconds, whole
 from clues.redaction import NO_SECRETS
 
 MAX_BYTES = 8192
@@ -37,6 +37,8 @@ class UDPPublisher:
     order, as far as needed, and says so in ``_truncated``; its hash and id are always kept. Datagrams beyond the
     network's MTU (1,472 bytes on Ethernet) travel in pieces, and are lost if one of them is.
     """
+
+    url_options: ClassVar[Mapping[str, Reader]] = {"max_bytes": whole, "resolve_every": seconds}
 
     def __init__(
         self,
@@ -76,18 +78,12 @@ class UDPPublisher:
         Raises:
             ConfigError: the URL names no port, or an option that there isn't.
         """
-        query = query_of(url.query)
+        options = options_of(url, cls.url_options)
         try:
             port = url.port
-            options: dict[str, Any] = {
-                name: kind(query.pop(name))
-                for name, kind in (("max_bytes", int), ("resolve_every", float))
-                if name in query
-            }
         except ValueError as error:
             msg = f"CLUES_PUBLISHERS: udp:// can't be used: {error}"
             raise ConfigError(msg) from error
-        refuse_unknown("udp", query)
         if url.username is not None or url.path not in {"", "/"} or port is None:
             msg = "CLUES_PUBLISHERS: udp:// must be a host and a port, as in udp://127.0.0.1:5140"
             raise ConfigError(msg)

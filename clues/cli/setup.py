@@ -151,13 +151,16 @@ def _tell(steps: Iterable[tuple[str, str, str]]) -> None:
 def _asked_for(to: str, namespace: str | None, index: str | None, *, dated: bool) -> tuple[Client, Target]:
     from urllib.parse import urlsplit
 
-    from clues.publishers.elasticsearch import target_of
+    from clues.publishers.elasticsearch import ElasticsearchPublisher, target_of
     from clues.publishers.elasticsearch_server import Server
-    from clues.publishers.query import query_of
+    from clues.publishers.query import options_of
 
     url = urlsplit(to)
-    query = query_of(url.query)
-    server = Server.from_url(url, query)
-    dated = dated or query.get("dated", "").lower() in {"1", "true", "yes", "on"}
-    target = target_of(namespace or query.get("namespace") or "default", index or query.get("index"), dated=dated)
+    given = options_of(url, ElasticsearchPublisher.url_options)
+    server = Server.from_url(url, given)
+    target = target_of(
+        namespace or given.get("namespace", "default"),
+        index or given.get("index"),
+        dated=dated or given.get("dated", False),
+    )
     return server.connect(), target
