@@ -2,7 +2,7 @@
 
 `configure` sets the one process-wide default; everything below the edge takes a `Settings` as a parameter.
 
-What the environment may say is told in `clues.environment`.
+What the environment may say is told in `clues.variables`.
 """
 
 from __future__ import annotations

@@ -1,23 +1,4 @@
-"""The environment's variables, each checked as it is read.
-
-Read by `clues.configure` for what the call leaves out:
-
-=========================  ==========================================================================================
-``CLUES_PUBLISHERS``       comma-separated URLs: ``stdout://``, ``log:///var/log/clues.log``, ``noop://``; several are
-                           put under one CompositePublisher
-``CLUES_REDACT``           comma-separated words that make a key a secret's name, besides the built-in ones; ``off``
-                           switches redaction off
-``CLUES_MAX_ARGS_BYTES``   the largest encoded size of the args in an event (2048)
-``CLUES_MAX_METADATA_BYTES``  of the user's metadata (8192)
-``CLUES_MAX_MESSAGE_BYTES``   of an error's message (2048)
-``CLUES_MAX_BACKTRACE_BYTES`` of a backtrace (8192)
-``CLUES_ADOPT_UNSTAMPED``  ``true``: jobs that were enqueued without clues get events too, from dequeued on
-``CLUES_HOSTNAME``         the host's name in events, instead of the system's
-``CLUES_SPOOL``            the folder of the journal, where events wait for delivery over a network
-``STATSD_HOST``            send metrics to statsd there, as Action Verb's fork of Resque does; ``STATSD_PORT`` is its
-                           port (8125), ``STATSD_KEY`` what the job's name is appended to
-=========================  ==========================================================================================
-"""
+"""The environment's variables for `clues.configure`, checked as they are read; `clues.variables` tells what they mean."""
 
 from __future__ import annotations
 
@@ -30,24 +11,8 @@ from clues.event import Publisher
 from clues.faults import say
 from clues.plugs import listed, publisher_class, publisher_from_urls
 from clues.redaction import SECRET_WORDS
+from clues.variables import VARIABLES
 
-KNOWN_VARIABLES = {
-    "CLUES_PUBLISHERS",
-    "CLUES_REDACT",
-    "CLUES_MAX_ARGS_BYTES",
-    "CLUES_MAX_METADATA_BYTES",
-    "CLUES_MAX_MESSAGE_BYTES",
-    "CLUES_MAX_BACKTRACE_BYTES",
-    "CLUES_ADOPT_UNSTAMPED",
-    "CLUES_HOSTNAME",
-    "CLUES_REQUIRE",
-    "CLUES_REDIS_SERVER",
-    "CLUES_RUN_DIR",
-    "CLUES_SETUP_API_KEY",
-    "CLUES_SETUP_USER",
-    "CLUES_SPOOL",
-    "CLUES_WORKER_HOSTNAME",
-}
 SMALLEST_CAP = 64
 LARGEST_CAP = 1 << 30
 
@@ -120,10 +85,10 @@ class Environment:
     def warn_of_unknown(self) -> None:
         """Say which variables look like ours and are not: a misspelt one would do nothing, silently."""
         for name in self._environ:
-            if name.startswith("CLUES_") and name not in KNOWN_VARIABLES:
+            if name.startswith("CLUES_") and name not in VARIABLES:
                 import difflib  # noqa: PLC0415 - seldom needed, and slow to import
 
-                near = difflib.get_close_matches(name, KNOWN_VARIABLES, n=1)
+                near = difflib.get_close_matches(name, VARIABLES, n=1)
                 say(logging.WARNING, "%s is no variable of clues%s", name, f"; {near[0]} is" if near else "")
 
 

@@ -30,9 +30,9 @@ except ModuleNotFoundError as error:
 
 from clues import config
 from clues.config import Config
-from clues.environment import KNOWN_VARIABLES
 from clues.initializer import SETTINGS, initialize, named
 from clues.request import REQUEST_ID_HEADER, checked_fields, describe_in, request_id, user_id
+from clues.variables import VARIABLES
 
 __all__ = ["Clues", "add_request", "request_metadata"]
 
@@ -124,7 +124,7 @@ def _given(app: flask.Flask) -> dict[str, Any]:
         raise ConfigError(msg)
     single = app.config.get_namespace("CLUES_", lowercase=False)
     # An application may have put all its environment there, to which clues listens by itself.
-    elsewhere = {name.removeprefix("CLUES_") for name in KNOWN_VARIABLES} - {*SETTINGS}
+    elsewhere = {name.removeprefix("CLUES_") for name in VARIABLES if name.startswith("CLUES_")} - {*SETTINGS}
     return {**found, **{name: value for name, value in single.items() if name not in elsewhere}}
 
 
