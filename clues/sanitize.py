@@ -24,6 +24,12 @@ class Limits:
     """The largest encoded size of each part of an event, in bytes. Together they bound the event.
 
     The sizes are ours: enough to recognise a job by, small enough for a UDP packet or two and a Kibana row.
+
+    Attributes:
+        args: a job's arguments.
+        metadata: the user's fields, those that the job writes included.
+        message: an error's message.
+        backtrace: its backtrace.
     """
 
     args: int = 2048

@@ -17,7 +17,12 @@ from clues.resque.stored_failure import ID_LENGTH, FailureFilter, StoredFailure
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A failure, and the list that it stands in."""
+    """A failure where it stands.
+
+    Attributes:
+        failed: the list that it stands in.
+        failure: the failure.
+    """
 
     failed: Failed
     failure: StoredFailure

@@ -101,9 +101,6 @@ class ChargeCard:
         _charge(order, payment)
 
 
-JOBS = (SendWelcomeEmail, ResizeImage, PdfGeneration, ImportOrders, IndexOrder, ChargeCard)
-
-
 def _charge(order: int, payment: dict[str, Any]) -> None:
     token = payment["card_token"]
     if token == DECLINED:

@@ -45,7 +45,12 @@ class RequestSettings:
 
 @dataclass
 class Done:
-    """What was configured last, so that Django's tests, which set its apps up again, change nothing."""
+    """What was configured last, so that Django's tests, which set its apps up again, change nothing.
+
+    Attributes:
+        given: the setting; None before the first time.
+        config: what it came to.
+    """
 
     given: Mapping[str, Any] | None = None
     config: Config | None = None

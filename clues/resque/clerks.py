@@ -11,7 +11,12 @@ from clues.resque.moulds import Moulds
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a clerk was asked to do: ``settle`` a slot, ``open`` up, finish dead ``trees``, or ``prune``."""
+    """What a clerk was asked to do.
+
+    Attributes:
+        task: ``settle`` a slot, ``open`` up, finish dead ``trees``, or ``prune``.
+        slot: which, to be settled; else -1.
+    """
 
     task: str
     slot: int = -1

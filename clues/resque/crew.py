@@ -93,7 +93,13 @@ class Quit:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Have a dead process' end settled."""
+    """Have a dead process' end settled.
+
+    Attributes:
+        slot: the one that it worked in.
+        pid: its process id.
+        status: how it ended, as `os.waitpid` says it.
+    """
 
     slot: int
     pid: int

@@ -17,7 +17,13 @@ _faults = Faults()
 
 
 class Ended(NamedTuple):
-    """A job, how it ended, and the event that tells of it, if there is one."""
+    """A job that has ended.
+
+    Attributes:
+        job: the job.
+        outcome: how it ended.
+        event: what tells of it; None for a job without events.
+    """
 
     job: Job
     outcome: Outcome

@@ -90,7 +90,11 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The workers of one master, by slot and thread; one of Ruby's is a tree of its own."""
+    """The workers of one master; one of Ruby's is a tree of its own.
+
+    Attributes:
+        workers: by slot and thread; one at least.
+    """
 
     workers: Sequence[WorkerState]
 
@@ -113,7 +117,12 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Who works, and what is paused."""
+    """Who works, and what is paused.
+
+    Attributes:
+        trees: the workers, by their masters.
+        paused: the queues, or all workers.
+    """
 
     trees: Sequence[Tree]
     paused: Paused

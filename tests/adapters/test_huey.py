@@ -25,7 +25,7 @@ from tests.waiting import wait_for
 APP = "tests.adapters.huey_app"
 KINDS = ("process", "thread", "greenlet")
 Start = Callable[..., "HueySite"]
-QUEUE, SCHEDULE = "huey.redis.particular", "huey.schedule.particular"
+QUEUE = "huey.redis.particular"
 
 
 class HueySite(Site):

@@ -23,7 +23,6 @@ OBJECTS = [json.loads(line) for line in MADE["kibana/clues.ndjson"].splitlines()
 DEPRECATED = {"graph", "singlestat", "table-old", "heatmap-old", "graphite", "angular", "piechart-old"}
 VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
 BUILT_IN = {"__range", "__rate_interval", "__interval", "__value", "__url_time_range", "__all"}
-NOT_FIELDS = {"NOT", "AND", "OR"}
 
 
 @pytest.mark.parametrize("place", MADE)

@@ -123,7 +123,7 @@ def is_about(answer: float, expected: float) -> bool:
 
 # What the event log says, by a panel's title and its queries' numbers. `day` is what the dashboard shows, `hour` what
 # rates are taken of.
-ENQUEUED, DEQUEUED, STARTED = EventType.ENQUEUED, EventType.DEQUEUED, EventType.PERFORM_STARTED
+ENQUEUED, DEQUEUED = EventType.ENQUEUED, EventType.DEQUEUED
 DONE, FAILED, DESTROYED = EventType.PERFORM_FINISHED, EventType.FAILED, EventType.DESTROYED
 SECONDS = (RATE - 1) * STEP  # what a rate sees begins with the first sample in its time
 

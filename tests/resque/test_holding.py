@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -363,8 +363,6 @@ def test_the_failure_list_is_no_list(holding: Holding, redis: Redis) -> None:
 
 
 # lost replies
-
-Act = Callable[[Holding], object]
 
 
 @contextmanager
