@@ -6,14 +6,19 @@ import json
 from collections.abc import Iterator
 
 from clues.dashboards_source import grafana, kibana
-from clues.dashboards_source.jobs import JOB_DASHBOARD, ONE, OVERVIEW, by_label
+from clues.dashboards_source.health import HEALTH
 from clues.dashboards_source.metrics import METRICS
 from clues.dashboards_source.model import Dashboard
-from clues.dashboards_source.operations import HEALTH, SLO, WORKERS
+from clues.dashboards_source.one_class import ONE_CLASS
+from clues.dashboards_source.one_job import ONE_JOB
+from clues.dashboards_source.overview import OVERVIEW
+from clues.dashboards_source.panels import by_label
 from clues.dashboards_source.rules import rules
+from clues.dashboards_source.slo import SLO
+from clues.dashboards_source.workers import WORKERS
 from clues.dashboards_source.yaml import dumped
 
-DASHBOARDS = (OVERVIEW, ONE, JOB_DASHBOARD, WORKERS, SLO, HEALTH)
+DASHBOARDS = (OVERVIEW, ONE_CLASS, ONE_JOB, WORKERS, SLO, HEALTH)
 LABEL = "plan"
 """The field of metadata that Kibana's overview has a panel of, unless others are asked for."""
 
@@ -25,7 +30,7 @@ def for_kibana(labels: tuple[str, ...] = (LABEL,)) -> tuple[Dashboard, ...]:
     own = ("By metadata", tuple(by_label(label if "." in label else f"labels.{label}") for label in labels))
     return tuple(
         Dashboard(one.uid, one.title, one.about, (*one.rows, own), one.variables, one.span)
-        if one in {OVERVIEW, ONE}
+        if one in {OVERVIEW, ONE_CLASS}
         else one
         for one in DASHBOARDS
     )

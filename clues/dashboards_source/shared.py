@@ -26,7 +26,7 @@ LAST = f"event.action:(perform_finished OR destroyed) OR ({FAILED})"
 JOB = Variable("job", "Service", prom=(SENT, "job"))
 QUEUE = Variable("queue", "Queue", prom=(SENT, "messaging_destination_name"), events="clues.queue")
 CLASS = Variable("class", "Class", prom=(SENT, "clues_job_class"), events="clues.job_class")
-ONE_CLASS = Variable("class", "Class", prom=(SENT, "clues_job_class"), events="clues.job_class", many=False)
+A_CLASS = Variable("class", "Class", prom=(SENT, "clues_job_class"), events="clues.job_class", many=False)
 
 
 def rate(metric: str, by: str = "", more: str = "") -> str:

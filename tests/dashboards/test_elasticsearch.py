@@ -15,8 +15,8 @@ import pytest
 
 from clues.dashboards_source import grafana, kibana
 from clues.dashboards_source.files import DASHBOARDS, for_kibana
-from clues.dashboards_source.jobs import JOB_DASHBOARD
 from clues.dashboards_source.model import Combined, Dashboard, Events, Panel, Value
+from clues.dashboards_source.one_job import ONE_JOB
 from clues.event import Event, EventType
 from clues.publishers.elasticsearch import ElasticsearchPublisher, target_of
 from clues.publishers.elasticsearch_client import Client
@@ -246,7 +246,7 @@ def exact_or_any(cluster: Cluster, value: Value, group: list[Event]) -> object:
 
 def test_one_job_that_nobody_has_named_yet(cluster: Cluster) -> None:
     """Its dashboard is empty, and no error."""
-    panels = grafana.dashboard(JOB_DASHBOARD)["panels"]
+    panels = grafana.dashboard(ONE_JOB)["panels"]
     targets = [target for panel in panels for target in panel.get("targets", ())]
     assert targets
     for target in targets:
