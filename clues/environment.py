@@ -1,4 +1,4 @@
-"""The environment's variables for `clues.configure`, checked as they are read; `clues.variables` tells what they mean."""
+"""The environment's variables for `clues.configure`, checked as they are read; `clues.variables` has their meaning."""
 
 from __future__ import annotations
 
