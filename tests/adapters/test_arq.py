@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conformance.cells import BADLY, WELL, seconds
+from tests.conformance.cells import BADLY, WELL, again, seconds
 from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
 from tests.waiting import wait_for
@@ -113,7 +113,7 @@ def end_of(events: Sequence[Event], attempt: int = 1) -> dict[str, Any]:
 def test_a_retry_that_is_put_off_has_its_time(site: ArqSite) -> None:
     job_id = site.push("retry_later", str(site.place("first")))
     events = site.until(job_id, "2 perform_finished")
-    assert told(events) == [*BADLY[:3], "1 failed retrying", *(f"2{line[1:]}" for line in WELL)]
+    assert told(events) == [*BADLY[:3], "1 failed retrying", *again(WELL)]
     assert end_of(events)["_exception"] == "arq.worker.Retry"
     second = dict(by_type([event for event in events if event["metadata"]["_attempt"] == 2]))
     due = second["enqueued"]["metadata"]["_scheduled_time"]
@@ -311,7 +311,7 @@ def test_jobs_of_a_producer_without_clues_have_no_events_unless_adopted(idle: Ar
     job_id = idle.push("retry_later", str(idle.place("first")), environ={"CONFORMANCE_BARE": "1"})
     idle.others.append(idle.worker_of("WorkerSettings", ARQ_ADOPTS="1"))
     events = idle.until(job_id, "2 perform_finished")
-    assert told(events) == ["1 dequeued", "1 perform_started", "1 failed retrying", *(f"2{line[1:]}" for line in WELL)]
+    assert told(events) == ["1 dequeued", "1 perform_started", "1 failed retrying", *again(WELL)]
     assert len({event["metadata"]["_event_hash"] for event in events}) == 1
 
 
@@ -369,7 +369,7 @@ def test_a_worker_that_is_stopped(idle: ArqSite, settings: str) -> None:
     assert told(idle.story(job_id)) == [*BADLY[:3], "1 failed shutdown retrying", "2 enqueued"]
     place.with_suffix(".go").touch()
     idle.work()
-    assert told(idle.until(job_id, "2 perform_finished"))[4:] == [f"2{line[1:]}" for line in WELL]
+    assert told(idle.until(job_id, "2 perform_finished"))[4:] == again(WELL)
 
 
 def test_a_job_that_exits_takes_the_worker_with_it(idle: ArqSite) -> None:
@@ -394,7 +394,7 @@ def test_a_hook_that_raises_before_the_job(idle: ArqSite) -> None:
     with idle.redis_client() as client:
         client.delete(f"arq:in-progress:{job_id}")
     idle.others.append(idle.worker_of("FragileSettings", ARQ_SIGN=sign))
-    assert told(idle.until(job_id, "2 perform_finished"))[3:] == [f"2{line[1:]}" for line in WELL]
+    assert told(idle.until(job_id, "2 perform_finished"))[3:] == again(WELL)
 
 
 def test_a_worker_of_another_host_tells_what_was_lost(idle: ArqSite) -> None:
@@ -408,13 +408,13 @@ def test_a_worker_of_another_host_tells_what_was_lost(idle: ArqSite) -> None:
     place.with_suffix(".go").touch()
     idle.others.append(idle.worker_of("WorkerSettings", CLUES_RUN_DIR=str(idle.folder / "another")))
     events = idle.until(job_id, "2 perform_finished")
-    again = [f"2{line[1:]}" for line in WELL]
-    assert told(events) == [*BADLY[:3], "1 failed lost retrying", *again]
+    twice = again(WELL)
+    assert told(events) == [*BADLY[:3], "1 failed lost retrying", *twice]
     # The first host's next worker has nothing to add.
     idle.end_others()
     idle.work()
     idle.until(idle.push("add", 1), "1 perform_finished")
-    assert told(idle.story(job_id)) == [*BADLY[:3], "1 failed lost retrying", *again]
+    assert told(idle.story(job_id)) == [*BADLY[:3], "1 failed lost retrying", *twice]
 
 
 def test_kill_storm(idle: ArqSite) -> None:

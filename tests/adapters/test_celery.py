@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conformance.cells import BADLY, WELL, check_rules, seconds
+from tests.conformance.cells import BADLY, WELL, again, check_rules, seconds
 from tests.conformance.environments import ROOT
 from tests.conformance.site import TERMINAL, Event, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
@@ -118,10 +118,6 @@ def site(start: Start) -> CelerySite:
     here = start("--concurrency", "3")
     here.work()
     return here
-
-
-def again(story: Sequence[str]) -> list[str]:
-    return [f"2{line[1:]}" for line in story]
 
 
 LOST = [*BADLY[:3]]

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.cells import BADLY, WELL
+from tests.conformance.cells import BADLY, WELL, again
 from tests.conformance.environments import ROOT, python_of
 from tests.conformance.site import TERMINAL, Event, Site, System, by_type, site_of, told
 from tests.waiting import wait_for
 
 APP = "tests.adapters.dramatiq_app"
-AGAIN = [f"2{line[1:]}" for line in WELL]
+AGAIN = again(WELL)
 RETRIED = [*BADLY[:3], "1 failed retrying"]
 
 
@@ -264,7 +264,7 @@ def stub(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 UNRUN = ["1 enqueued", "1 dequeued"]
-TWICE = [*RETRIED, *(f"2{line[1:]}" for line in BADLY)]
+TWICE = [*RETRIED, *again(BADLY)]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ TWICE = [*RETRIED, *(f"2{line[1:]}" for line in BADLY)]
         ("broken_by_middleware", [[*UNRUN, "1 failed"]]),
         (
             "broken_by_middleware_and_retried",
-            [[*UNRUN, "1 failed retrying", *(f"2{line[1:]}" for line in [*UNRUN, "1 failed"])]],
+            [[*UNRUN, "1 failed retrying", *again([*UNRUN, "1 failed"])]],
         ),
         ("marked_by_itself", [[*BADLY[:3], "1 failed rejected"]]),
         ("enqueues_itself", [[*BADLY, *AGAIN]]),

@@ -16,7 +16,7 @@ from typing import Any, Self
 import pytest
 import redis
 
-from tests.conformance.cells import BADLY, WELL
+from tests.conformance.cells import BADLY, WELL, again
 from tests.conformance.environments import ROOT, python_of
 from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
@@ -132,11 +132,6 @@ class _Strict(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         assert (module, name) in {("huey.registry", "Message"), ("collections", "OrderedDict")}
         return _Message if name == "Message" else super().find_class(module, name)
-
-
-def again(stories: Sequence[str], number: int) -> list[str]:
-    """A story as another attempt's."""
-    return [f"{number}{one[1:]}" for one in stories]
 
 
 def test_a_hundred_at_once_have_each_their_own_metadata(each: HueySite) -> None:

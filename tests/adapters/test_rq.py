@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.conformance.cells import BADLY, WELL
+from tests.conformance.cells import BADLY, WELL, again
 from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
 from tests.waiting import wait_for
@@ -76,10 +76,6 @@ def site() -> Iterator[RqSite]:
         finally:
             for worker in here.workers:
                 worker.kill()
-
-
-def again(story: Sequence[str], attempt: int) -> list[str]:
-    return [f"{attempt}{line[1:]}" for line in story]
 
 
 RETRIED = [*BADLY[:3], "1 failed retrying"]

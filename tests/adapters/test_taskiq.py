@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.cells import BADLY, WELL, seconds
+from tests.conformance.cells import BADLY, WELL, again, seconds
 from tests.conformance.environments import ROOT
 from tests.conformance.site import TERMINAL, Event, Program, Site, System, by_type, site_of, told
 from tests.publishers.receivers import Lines
@@ -49,7 +49,7 @@ class TaskiqSite(Site):
         self.ended(event_hash, attempt=2)
         wait_for(lambda: len(self.events(event_hash)) == 8, "both attempts' events")
         events = self.events(event_hash)
-        assert told(events) == [*BADLY[:3], "1 failed retrying", *(f"2{line[1:]}" for line in WELL)]
+        assert told(events) == [*BADLY[:3], "1 failed retrying", *again(WELL)]
         return events
 
     def redis_command(self, *command: str) -> str:

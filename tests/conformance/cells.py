@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from clues.demo.redis_server import free_port
@@ -17,7 +18,13 @@ from tests.waiting import wait_for
 
 WELL = ["1 enqueued", "1 dequeued", "1 perform_started", "1 perform_finished"]
 BADLY = ["1 enqueued", "1 dequeued", "1 perform_started", "1 failed"]
+BEGUN = BADLY[:3]
 _SLACK = 0.25  # seconds by which two ways to the same duration may differ, with two clocks and a busy machine
+
+
+def again(story: Sequence[str], attempt: int = 2) -> list[str]:
+    """A story as that of another attempt."""
+    return [f"{attempt}{event[1:]}" for event in story]
 
 
 def success(site: Site) -> None:
@@ -50,7 +57,7 @@ def retry(site: Site) -> None:
     """A job that fails once and is run again: two attempts of one hash, each with its end."""
     site.work()
     events = site.ended(site.enqueue("fail_first", str(site.place("first"))), attempt=2)
-    assert told(events) == [*BADLY[:3], "1 failed retrying", *(f"2{line[1:]}" for line in WELL)]
+    assert told(events) == [*BEGUN, "1 failed retrying", *again(WELL)]
     check_rules(site, events)
     ends = [event["metadata"] for event in events if event["event_type"] in TERMINAL]
     assert [end["was_there"] for end in sorted(ends, key=lambda end: end["_attempt"])] == [False, True]
@@ -60,7 +67,7 @@ def retries_exhausted(site: Site) -> None:
     """A job that fails as often as it may: the last attempt's `failed` says of no other."""
     site.work()
     events = site.ended(site.enqueue("fail", retries=1), attempt=2)
-    assert told(events) == [*BADLY[:3], "1 failed retrying", *(f"2{line[1:]}" for line in BADLY)]
+    assert told(events) == [*BEGUN, "1 failed retrying", *again(BADLY)]
     check_rules(site, events)
 
 
@@ -68,18 +75,17 @@ def timeout(site: Site) -> None:
     """A job that exceeds its time limit, which is one second."""
     site.work()
     events = site.ended(site.enqueue("overrun", str(site.place("overrun"))))
-    assert told(events) == [*BADLY[:3], "1 failed timeout"]
+    assert told(events) == [*BEGUN, "1 failed timeout"]
     check_rules(site, events)
 
 
-def job_process_killed(site: Site) -> None:
+def job_process_killed(site: Site, reason: str = "killed:SIGKILL") -> None:
     """SIGKILL of the process that runs the job, as the OOM killer does: `failed`, and why."""
     site.work()
-    place = site.place("hang")
-    event_hash = site.enqueue("hang", str(place))
-    os.kill(site.pid_in(place), signal.SIGKILL)
-    events = site.ended(event_hash)
-    assert told(events) == [*BADLY[:3], "1 failed killed:SIGKILL"]
+    job = site.hanging()
+    os.kill(job.pid, signal.SIGKILL)
+    events = site.ended(job.event_hash)
+    assert told(events) == [*BEGUN, f"1 failed {reason}"]
     check_rules(site, events)
     works_still(site)
 
@@ -87,13 +93,11 @@ def job_process_killed(site: Site) -> None:
 def worker_killed(site: Site) -> None:
     """SIGKILL of all the worker's processes; the next worker tells what became of the job."""
     site.work()
-    place = site.place("hang")
-    event_hash = site.enqueue("hang", str(place))
-    site.pid_in(place)
+    job = site.hanging()
     site.kill()
     site.work()
-    events = site.ended(event_hash)
-    assert told(events) == [*BADLY[:3], "1 failed lost"]
+    events = site.ended(job.event_hash)
+    assert told(events) == [*BEGUN, "1 failed lost"]
     check_rules(site, events)
 
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tests.conformance.environments import ROOT, python_of
 from tests.redis_server import RedisServer, private_server
@@ -92,6 +92,24 @@ def _alive_in_group(group: int) -> bool:
             if int(its_group) == group and state not in "ZX":
                 return True
     return False
+
+
+class Hanging(NamedTuple):
+    """A job that goes on until it is told.
+
+    Attributes:
+        event_hash: its hash.
+        place: where it has written its process id; it ends once the same name with ``.go`` is there.
+        pid: the process that runs it.
+    """
+
+    event_hash: str
+    place: Path
+    pid: int
+
+    def let_go(self) -> None:
+        """Let it end."""
+        self.place.with_suffix(".go").touch()
 
 
 class Site:
@@ -273,6 +291,12 @@ class Site:
             with contextlib.suppress(AssertionError):
                 wait_for(lambda: _whole(self.events(event_hash), attempt), "all of its events", timeout=3)
         return self.events(event_hash)
+
+    def hanging(self) -> Hanging:
+        """Enqueue a job that goes on until it is told, and wait until it does."""
+        place = self.place("hang")
+        event_hash = self.enqueue("hang", str(place))
+        return Hanging(event_hash, place, self.pid_in(place))
 
     def pid_in(self, place: Path) -> int:
         """The process id that a hanging job wrote."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 
-from tests.conformance.cells import BADLY, WELL
-from tests.conformance.site import Site, System, told
+from tests.conformance.cells import BEGUN, WELL
+from tests.conformance.site import Hanging, Site, System, told
 from tests.waiting import wait_for
 
 QUICKLY = {"REDIS_HEARTBEAT": "2000"}
@@ -28,31 +27,28 @@ def program_stops(site: Site) -> None:
     delivered again, as the same attempt.
     """
     worker = site.work()
-    place = site.place("hang")
-    event_hash = site.enqueue("hang", str(place))
-    os.kill(site.pid_in(place), signal.SIGKILL)
+    job = site.hanging()
+    os.kill(job.pid, signal.SIGKILL)
     worker.process.wait(60)
     assert worker.process.returncode != 0
-    assert told(site.events(event_hash)) == BADLY[:3]
-    delivered_again(site, event_hash, place)
+    assert told(site.events(job.event_hash)) == BEGUN
+    delivered_again(site, job)
 
 
 def delivered_again_later(site: Site) -> None:
     """Redis holds the message until the next worker finds that the dead one's heartbeat has run out: none is lost."""
     site.work()
-    place = site.place("hang")
-    event_hash = site.enqueue("hang", str(place))
-    site.pid_in(place)
+    job = site.hanging()
     site.kill()
-    delivered_again(site, event_hash, place)
+    delivered_again(site, job)
 
 
-def delivered_again(site: Site, event_hash: str, place: Path) -> None:
-    place.unlink()
+def delivered_again(site: Site, job: Hanging) -> None:
+    job.place.unlink()
     site.work(**QUICKLY)
-    wait_for(place.exists, "the second delivery", timeout=60)
-    place.with_suffix(".go").touch()
-    events = site.ended(event_hash)
+    wait_for(job.place.exists, "the second delivery", timeout=60)
+    job.let_go()
+    events = site.ended(job.event_hash)
     assert told(events) == [*WELL[:3], "1 dequeued redelivered", *WELL[2:]]
     assert {event["metadata"]["_attempt"] for event in events} == {1}
     site.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.conformance.cells import WELL
+from tests.conformance.cells import WELL, again
 from tests.conformance.site import Site, System, told
 
 
@@ -33,7 +33,7 @@ def retried_by_hand(site: Site) -> None:
         [str(site.python), "-m", "clues", "failed", "retry", "--all"], CLUES_PUBLISHERS=f"log://{site.log}"
     )
     assert done.process.wait(60) == 0, site.said()
-    assert told(site.ended(event_hash, attempt=2))[4:] == [f"2{line[1:]}" for line in WELL]
+    assert told(site.ended(event_hash, attempt=2))[4:] == again(WELL)
 
 
 def no_delay(site: Site) -> None:

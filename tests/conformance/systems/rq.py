@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from redis import Redis
 
-from tests.conformance.cells import BADLY, WELL, check_rules, seconds
+from tests.conformance.cells import BEGUN, WELL, check_rules, seconds
 from tests.conformance.site import Site, System, by_type, told
 
 
@@ -37,15 +37,13 @@ def delayed_to_the_second(site: Site) -> None:
 def found_by_maintenance(site: Site) -> None:
     """RQ's maintenance finds the job once its worker has not been heard of for a minute and a half."""
     site.work()
-    place = site.place("hang")
-    event_hash = site.enqueue("hang", str(place))
-    horse = site.pid_in(place)
+    job = site.hanging()
     site.kill()
-    os.kill(horse, signal.SIGKILL)  # it is in a process group of its own
+    os.kill(job.pid, signal.SIGKILL)  # it is in a process group of its own
     age(site)
     site.work()
-    events = site.ended(event_hash)
-    assert told(events) == [*BADLY[:3], "1 failed lost"]
+    events = site.ended(job.event_hash)
+    assert told(events) == [*BEGUN, "1 failed lost"]
     check_rules(site, events)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 
-from tests.conformance.cells import BADLY, WELL, check_rules, seconds, works_still
+from tests.conformance import cells
+from tests.conformance.cells import WELL, seconds
 from tests.conformance.site import Site, System, by_type, told
 
 APP = "tests.conformance.apps.taskiq_app"
@@ -39,14 +38,7 @@ def scheduled(site: Site) -> None:
 
 def process_lost(site: Site) -> None:
     """taskiq's main process starts another worker process, and tells nobody how the one before it died."""
-    site.work()
-    place = site.place("hang")
-    event_hash = site.enqueue("hang", str(place))
-    os.kill(site.pid_in(place), signal.SIGKILL)
-    events = site.ended(event_hash)
-    assert told(events) == [*BADLY[:3], "1 failed lost"]
-    check_rules(site, events)
-    works_still(site)
+    cells.job_process_killed(site, "lost")
 
 
 SYSTEM = System(
