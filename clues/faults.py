@@ -86,7 +86,7 @@ def is_from_signal(error: BaseException) -> bool:
 def _code_of(handler: object) -> CodeType | None:
     while isinstance(handler, functools.partial):
         handler = handler.func
-    found = getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", None)
+    found = getattr(handler, "__code__", None)  # a method has its function's
     if found is None:
         found = getattr(vars(type(handler)).get("__call__"), "__code__", None)
     return found if isinstance(found, CodeType) else None

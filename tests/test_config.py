@@ -49,13 +49,13 @@ class AsyncCallable:
     [
         ({"publisher": 5}, ["publisher", "publish(event)", "int"]),
         ({"publisher": LogPublisher}, ["class LogPublisher", "LogPublisher(…)"]),
-        ({"publisher": soon}, ["publisher", "async"]),
-        ({"publisher": AsyncPublisher()}, ["publisher", "async"]),
+        ({"publisher": soon}, ["publisher soon", "async"]),
+        ({"publisher": AsyncPublisher()}, ["publisher AsyncPublisher", "async"]),
         ({"publisher": AsyncCallable()}, ["publisher", "async"]),
         ({"publisher": type("P", (), {"publish": 5})()}, ["publisher", "publish(event)"]),
-        ({"item_preprocessor": 5}, ["item_preprocessor", "list"]),
+        ({"item_preprocessor": 5}, ["item_preprocessor must be a list, not int"]),
         ({"item_preprocessor": [nothing, "x"]}, ["item_preprocessor", "(queue, item)", "str"]),
-        ({"item_preprocessor": soon}, ["item_preprocessor", "async"]),
+        ({"item_preprocessor": soon}, ["item_preprocessor", "not an async function"]),
         ({"marshaller": 5}, ["marshaller", "event_type, timestamp, queue, metadata, worker_class, args"]),
         ({"redact": "pin"}, ["redact", "list of words"]),
         ({"redact": 5}, ["redact", "list"]),
@@ -77,7 +77,9 @@ class AsyncCallable:
         ({"hostname": 5}, ["hostname", "5"]),
         ({"hostname": " "}, ["hostname"]),
         ({"hostname": "a\nb"}, ["hostname"]),
-        ({"propagator": object()}, ["propagator", "inject()"]),
+        ({"propagator": object()}, ["propagator must have inject(); object has none"]),
+        ({"propagator": type("P", (), {"inject": nothing})()}, ["propagator must have activate(); P has none"]),
+        ({"propagator": type("P", (), {"inject": nothing, "activate": 5})()}, ["propagator must have activate()"]),
         ({"samplers": 5}, ["samplers", "list"]),
         ({"samplers": [object()]}, ["sampler", "sample()"]),
     ],
@@ -95,7 +97,17 @@ def test_a_mistaken_argument_is_named(options: dict[str, Any], words: list[str])
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("CLUES_PUBLISHERS", "nowhere://", ["nowhere", "known are", "log://", "stdout://"]),
+        (
+            "CLUES_PUBLISHERS",
+            "nowhere://",
+            ["nowhere", "known are composite://, elasticsearch", ", log://, ", "stdout://"],
+        ),
+        ("CLUES_PUBLISHERS", "mailto:ops", ["'mailto:ops'", "not a URL"]),
+        ("CLUES_PUBLISHERS", "://host", ["'://host'", "not a URL"]),
+        ("CLUES_PUBLISHERS", "x" * 100, [f"'{'x' * 80}' is not a URL"]),
+        ("CLUES_PUBLISHERS", "me@" + "x" * 100, [f"'{'x' * 80}' is not a URL"]),
+        ("CLUES_PUBLISHERS", "a:b@c:d@host", ["'host' is not a URL"]),
+        ("CLUES_PUBLISHERS", "udp://host:port", ["udp:// can't be used"]),
         ("CLUES_PUBLISHERS", "stdout", ["'stdout'", "not a URL", "stdout://"]),
         ("CLUES_PUBLISHERS", "/var/log/clues.log", ["not a URL", "log:///"]),
         ("CLUES_PUBLISHERS", "log://", ["log:///var/log/clues.log"]),
@@ -128,7 +140,7 @@ def test_a_password_in_a_mistaken_url_is_not_shown() -> None:
     with pytest.raises(ConfigError) as caught:
         configure(environ={"CLUES_PUBLISHERS": "elastic//me:hunter2@host:9200"})
     assert "hunter2" not in str(caught.value)
-    assert "host:9200" in str(caught.value)
+    assert "'host:9200'" in str(caught.value)
 
 
 def test_the_call_wins_over_the_environment() -> None:
@@ -309,6 +321,15 @@ def test_a_config_is_frozen() -> None:
     assert Settings().config is None
 
 
+def test_a_function_is_given_the_event() -> None:
+    """As a publisher with `publish` is."""
+    heard: list[Event] = []
+    event = Event(EventType.FAILED, "t", "q", {}, "C", [])
+    configure(heard.append, environ={}).publisher.publish(event)
+    assert heard == [event]
+    assert heard[0] is event
+
+
 def test_names_in_reports() -> None:
     """A publisher's class, a function's name."""
     assert name_of(RecordingPublisher()) == "RecordingPublisher"
@@ -330,7 +351,13 @@ def test_a_broken_marshaller_falls_back_to_the_standard_line(answer: Any, caplog
     event = Event(EventType.FAILED, "t", "q", {"a": 1}, "C", [1], found.marshaller)
     assert event.marshalled == event.line
     assert found.faults.counts == {"marshaller": 1}
-    assert "the standard line is written instead" in caplog.text
+    (said,) = caplog.messages
+    assert said.startswith("marshaller: ")
+    assert "; the standard line is written instead" in said
+    if answer is None:
+        assert "TypeError: returned NoneType, not str" in said
+    if answer == 5:
+        assert "TypeError: returned int, not str" in said
 
 
 def test_a_text_subclass_from_a_marshaller_is_taken_as_text() -> None:
@@ -349,9 +376,9 @@ def test_a_text_subclass_from_a_marshaller_is_taken_as_text() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"publisher": lambda: None}, ["a publisher takes an event", "<lambda>"]),
-        ({"item_preprocessor": lambda queue: None}, ["a queue and an item"]),
-        ({"marshaller": lambda event: ""}, ["a marshaller takes event_type"]),
+        ({"publisher": lambda: None}, ["a publisher takes an event, but ", "<lambda>"]),
+        ({"item_preprocessor": lambda queue: None}, ["an item_preprocessor takes a queue and an item, but "]),
+        ({"marshaller": lambda event: ""}, ["a marshaller takes event_type, ", "worker_class and args, but "]),
     ],
 )
 def test_callables_that_could_never_be_called_are_refused(options: dict[str, Any], words: list[str]) -> None:

@@ -99,6 +99,7 @@ def test_an_event_made_by_hand_of_odd_values_still_gives_a_strict_line(encoder: 
     """Lifecycle sanitises; an event that was built without it must not raise in a publisher either."""
     event = an_event(**{"metadata": METADATA, **odd})
     found = json.loads(event.line, parse_constant=pytest.fail)
+    assert "\n" not in event.line.decode()
     assert list(found) == ["event_type", "timestamp", "queue", "metadata", "worker_class", "args"]
 
 
@@ -109,6 +110,20 @@ def test_deep_and_cyclic_values_by_hand_keep_the_hash(encoder: str) -> None:
     found = json.loads(an_event(args=cycle).line)
     assert found["metadata"] == {"_event_hash": METADATA["_event_hash"], "_truncated": ["metadata", "args"]}
     assert found["args"] == []
+    known = {"_event_hash": "ab12", "_event_id": "ab12:1:end"}
+    found = json.loads(an_event(metadata={**known, "mine": cycle}).line)
+    assert found["metadata"] == {**known, "_truncated": ["metadata", "args"]}
+
+
+def test_an_object_in_an_event_made_by_hand_is_shown_as_its_class(encoder: str) -> None:
+    """And the rest of the line is as ever."""
+    found = json.loads(an_event(args=[1, Odd()]).line)
+    assert found["args"] == [1, "<Odd>"]
+    assert found["metadata"] == METADATA
+
+
+class Odd:
+    pass
 
 
 def test_a_line_is_read_back() -> None:
@@ -139,6 +154,23 @@ def test_what_is_no_event_is_a_value_error(line: bytes) -> None:
     """A reader of logs has one exception to catch."""
     with pytest.raises(ValueError):
         Event.from_line(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"{}", "not an event: KeyError('timestamp')"),
+        (b"7", "not an event: TypeError"),
+        (
+            LINE.replace(b'"args":[1,2,{"a":null}]', b'"args":null'),
+            "not an event: timestamp, metadata and args must be",
+        ),
+    ],
+)
+def test_it_says_what_is_not_as_in_an_event(line: bytes, why: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        Event.from_line(line)
+    assert str(caught.value).startswith(why)
 
 
 def test_a_marshaller_has_the_originals_signature() -> None:

@@ -158,6 +158,32 @@ def stopped(request: pytest.FixtureRequest) -> Iterator[type[BaseException]]:
     signal.signal(signal.SIGUSR1, before)
 
 
+def test_a_handler_that_is_no_code_of_pythons_is_nobodys() -> None:
+    """One that only looks like a function, or whose code can't be compared."""
+
+    class Pretends:
+        def __init__(self) -> None:
+            self.__code__: list[int] = []
+
+        def __call__(self, _number: int, _frame: object) -> None:
+            pass
+
+    before = signal.signal(signal.SIGUSR1, Pretends())
+    try:
+        faults = Faults()
+        try:
+            _fail()
+        except ValueError as error:
+            faults.report("Broken", error)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert faults.counts == {"Broken": 1}
+
+
+def _fail() -> None:
+    raise ValueError("no")
+
+
 def _interrupted(*_: object) -> None:
     signal.raise_signal(signal.SIGUSR1)
 

@@ -25,6 +25,8 @@ def test_an_event() -> None:
     [
         (LINE[:40] + LINE, LINE),
         (LINE[:40] + LINE[:50] + LINE, LINE),
+        (b"\0" + LINE, LINE),
+        (b" " + LINE, b""),  # an event as a whole
         (b"\0\0" + HOLDING, b""),  # what begins last is no event; the one before it is not looked for
         (LINE, b""),
         (HOLDING, b""),

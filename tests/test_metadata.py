@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 
 from clues.event import EventType
 from clues.metadata import (
+    END_OF_TIME,
+    error_name,
     event_id,
     failure_of,
+    hash_of,
     new_hash,
     read_attempt,
     read_enqueued_time,
     read_hash,
+    read_scheduled_time,
     timestamp,
     users_own,
 )
@@ -67,6 +71,8 @@ def test_a_timestamp_carries_over_the_second() -> None:
         ({"_event_hash": None, "event_hash": "b"}, "b"),
         ({"_event_hash": ""}, None),
         ({"_event_hash": 7}, None),
+        ({"_event_hash": "x"}, "x"),
+        ({"_event_hash": "x" * 128}, "x" * 128),
         ({"_event_hash": "x" * 129}, None),
         ({"_event_hash": "\ud800"}, None),
         ({"_event_hash": "a\nb"}, None),
@@ -78,9 +84,28 @@ def test_read_hash(metadata: dict[str, Any], expected: str | None) -> None:
     assert read_hash(metadata) == expected
 
 
+@pytest.mark.parametrize("length", [1, 128])
+def test_a_hash_of_a_strings_subclass_is_read_as_plain_text(length: int) -> None:
+    """Whatever the subclass makes of being shown; a foreign system's ids may be of one."""
+
+    class Id(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "something else"
+
+    found = read_hash({"_event_hash": Id("7" * length)})
+    assert found == "7" * length
+    assert type(found) is str
+
+
 @pytest.mark.parametrize(
-    ("found", "expected"), [(3, 3), (1, 1), (0, 1), (-2, 1), (True, 1), ("2", 1), (2.0, 1), (10**30, 1), (None, 1)]
-)
+    ("found", "expected"),
+    [
+        (3, 3), (1, 1), (0, 1), (-2, 1), (True, 1), ("2", 1), (2.0, 1), (None, 1),
+        (10**9 - 1, 10**9 - 1), (10**9, 1), (10**30, 1),
+    ],
+)  # fmt: skip
 def test_read_attempt(found: Any, expected: int) -> None:
     """A sane number, else the first attempt."""
     assert read_attempt({"_attempt": found}) == expected
@@ -98,7 +123,10 @@ def test_read_attempt(found: Any, expected: int) -> None:
         ({"_enqueued_time": float("inf")}, None),
         ({"_enqueued_time": 10**400}, None),
         ({"_enqueued_time": 1e300}, None),
+        ({"_enqueued_time": END_OF_TIME - 1}, END_OF_TIME - 1),
+        ({"_enqueued_time": END_OF_TIME}, None),
         ({"_enqueued_time": 0}, None),
+        ({"_enqueued_time": 0.5}, 0.5),
         ({"_enqueued_time": -5}, None),
         ({}, None),
     ],
@@ -106,6 +134,19 @@ def test_read_attempt(found: Any, expected: int) -> None:
 def test_read_enqueued_time(metadata: dict[str, Any], expected: float | None) -> None:
     """A time that can be, else None: never a made-up number."""
     assert read_enqueued_time(metadata) == expected
+
+
+@pytest.mark.parametrize(("found", "expected"), [(1795187675, 1795187675.0), (0, None), (None, None), ("soon", None)])
+def test_read_scheduled_time(found: Any, expected: float | None) -> None:
+    """As the time of enqueueing, but of no twin without ``_``: that would be the user's own."""
+    assert read_scheduled_time({"_scheduled_time": found, "scheduled_time": 5}) == expected
+
+
+def test_a_job_without_a_hash_gets_one_of_its_own_systems_id() -> None:
+    """The same wherever it is asked for, and for ever: events of a Celery job come from two processes."""
+    assert hash_of("celery", "0b3c") == "939f923d2e889184812f41809637f471"
+    assert hash_of("rq", "0b3c") != hash_of("celery", "0b3c")
+    assert re.fullmatch("[0-9a-f]{32}", hash_of("celery", "\ud800"))  # an id may hold half a character
 
 
 def test_users_own_leaves_system_keys_out() -> None:
@@ -142,6 +183,21 @@ def test_callers_frames_are_left_out_at_the_outer_end_only() -> None:
     assert [line.split(":")[0] for line in lines] == [__file__, "/lib/jobs/run.py"]
 
 
+def test_an_error_of_the_job_system_itself_has_no_frames_of_the_job() -> None:
+    """And what raised there is nobody's but ours."""
+    with pytest.raises(Card.Declined) as caught:
+        declined()
+    assert failure_of(caught.value, callers=(str(Path(__file__).parent),)).backtrace == ()
+
+
+def test_callers_frames_are_left_out_of_causes_too() -> None:
+    """A job that raises from a job system's error."""
+    with pytest.raises(ValueError) as caught:
+        handled(suppressed=False)
+    ours = (str(Path(__file__).parent),)
+    assert failure_of(caught.value, callers=ours).backtrace == (f"caused by {__name__}.Card.Declined: no funds",)
+
+
 def handled(*, suppressed: bool) -> None:
     try:
         declined()
@@ -171,16 +227,8 @@ def test_odd_errors_are_described() -> None:
     for number in range(1, 50):
         outer = ValueError(str(number))
         outer.__cause__, chained = chained, outer
-    assert len(failure_of(chained).backtrace) < 10
-
-    def deeper() -> None:
-        deeper()
-
-    with pytest.raises(RecursionError) as caught:
-        deeper()
-    lines = failure_of(caught.value).backtrace
-    assert len(lines) <= 202
-    assert any("frames left out" in line for line in lines)
+    told = [f"caused by ValueError: {number}" for number in range(48, 40, -1)]
+    assert list(failure_of(chained).backtrace) == told  # eight
 
     class Liar(str):
         __slots__ = ()
@@ -199,6 +247,36 @@ def test_odd_errors_are_described() -> None:
     assert type(failure_of(Odd()).message) is str
     assert failure_of(Odd()).message == "lies"
     assert failure_of(Mute()).message == "<message can't be read>"
+
+
+@pytest.mark.parametrize("depth", [199, 200, 201, 600])
+def test_of_endless_frames_the_outermost_and_the_innermost_are_told(depth: int) -> None:
+    """Two hundred, and how many are missing between them."""
+
+    def deeper(left: int) -> None:
+        if left == 0:
+            raise ValueError
+        deeper(left - 1)
+
+    with pytest.raises(ValueError) as caught:
+        deeper(depth - 2)  # this test's frame is one, and the last
+    lines = failure_of(caught.value).backtrace
+    if depth <= 200:
+        assert len(lines) == depth
+        return
+    assert len(lines) == 201
+    assert lines[100] == f"… {depth - 200} frames left out …"
+    assert lines[0] == f"{__file__}:{deeper.__code__.co_firstlineno + 2}:in `deeper'"
+    assert lines[-1].endswith("are_told'")
+
+
+def test_the_names_of_errors_have_their_module_where_it_says_something() -> None:
+    """Those of the interpreter, and of a script, have none."""
+    scripted: dict[str, Any] = {"__name__": "__main__"}
+    exec("class Declined(Exception): pass", scripted)
+    assert error_name(ValueError()) == "ValueError"
+    assert error_name(scripted["Declined"]()) == "Declined"
+    assert error_name(Card.Declined()) == f"{__name__}.Card.Declined"
 
 
 def test_frames_of_the_callers_are_left_out_between_the_jobs_too() -> None:

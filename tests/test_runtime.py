@@ -42,9 +42,9 @@ def test_outside_a_job_it_is_empty_and_takes_nothing() -> None:
     assert "pages" not in clues_metadata
     assert clues_metadata.get("pages") is None
     assert current_job() is None
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="'pages'"):
         clues_metadata["pages"]
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="'pages'"):
         del clues_metadata["pages"]
 
 
@@ -59,7 +59,8 @@ def test_the_merge_rule(running: JobContext, caplog: pytest.LogCaptureFixture) -
     assert running.written == {"pages": 13}
     assert dict(clues_metadata) == {"customer_id": 7, "_hostname": "web-1", "pages": 13}
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
-    assert "customer_id" in caplog.text
+    why = "it exists, begins with `_`, or its job is over"
+    assert caplog.messages == [f"clues_metadata['customer_id'] was not set: {why}"]
 
 
 def test_a_field_of_its_own_can_be_taken_back_others_cannot(running: JobContext) -> None:
@@ -96,6 +97,9 @@ class Underscored(str):
     def startswith(self, *_: Any) -> bool:
         return False
 
+    def __str__(self) -> str:
+        return "another"
+
 
 def test_odd_keys_never_raise(running: JobContext) -> None:
     """Any key becomes a string, and a string subclass can't get around the rule."""
@@ -104,7 +108,8 @@ def test_odd_keys_never_raise(running: JobContext) -> None:
         clues_metadata[key] = 1
     assert all(type(key) is str for key in running.written)
     assert {"1", "None", "('a', 2)"} <= running.written.keys()
-    assert "_event_hash" not in running.written
+    assert running.written.keys().isdisjoint({"_event_hash", "another"})
+    assert "<unreadable Hostile>" in running.written
     assert clues_metadata[1] == 1
 
 
@@ -137,7 +142,7 @@ def test_writes_after_the_end_are_ignored() -> None:
 
     def late() -> None:
         clues_metadata["after"] = 1
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyError, match="'before'"):
             del clues_metadata["before"]
 
     stray.run(late)
@@ -160,6 +165,30 @@ def test_an_end_in_another_context_does_not_raise() -> None:
 
     end_elsewhere()
     other.unbind()  # and a second end changes nothing
+
+
+def test_an_end_in_another_context_leaves_the_job_there_alone(running: JobContext) -> None:
+    """Only a job that ends is taken from its context."""
+    job = job_of("o")
+    contextvars.copy_context().run(job.bind)
+    job.unbind()
+    assert current_job() is running
+
+
+def test_an_end_in_a_copy_of_its_context_takes_it_from_there() -> None:
+    """What runs there afterwards is in no job."""
+    context = contextvars.copy_context()
+    job = job_of("h")
+    context.run(job.bind)
+    copied = context.copy()
+    copied.run(job.unbind)
+    assert copied.run(current_job) is None
+
+
+def test_an_end_without_a_beginning_does_not_raise() -> None:
+    """A job system may skip what comes before a job, and not what comes after it."""
+    job_of("h").unbind()
+    assert current_job() is None
 
 
 def test_nested_jobs_restore_the_outer_one() -> None:
