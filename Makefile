@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench servers dashboards docs clean
+.PHONY: help demo test check format bench servers mutants dashboards docs clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ bench: $(VENV)/.dev ## measure: make bench ARGS="--quick"
 servers: $(VENV)/.dev ## start real back ends for the tests, where there is a JDK or go
 	@$(BIN)/python -m tests.servers run
 
+mutants: $(VENV)/.mutants ## make mistakes in the core, see tests find them: make mutants ARGS=clues/metadata.py
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 dashboards: $(VENV)/.dev ## make dashboards, rules and their metrics anew from clues/dashboards_source
 	@$(BIN)/python -m clues.dashboards_source
 
@@ -39,7 +42,7 @@ docs: $(VENV)/.dev ## build the documentation: make docs ARGS=--open
 	@$(BIN)/python -m docs $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .adapters .bench dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .adapters .bench dist build mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'clues needs Python 3.11 or newer: make PYTHON=python3.12'; exit 1; }
@@ -59,6 +62,10 @@ $(VENV)/.dev: pyproject.toml $(VENV)/bin/python | clues/publishers
 	@$(INSTALL) --editable '.[demo,dev]'
 	@$(FAST)
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.mutants: $(VENV)/.dev
+	@$(INSTALL) 'mutmut==3.8.*'
+	@touch $@
 
 # Archives of the source hold no links.
 clues/publishers:
