@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +24,8 @@ from tests.publishers.elasticsearch_servers import ELASTICSEARCH, OPENSEARCH, Ki
 def prepare() -> list[str]:
     """Download, and build; gives the names of what is there then."""
     ready = [kind.name for kind in (ELASTICSEARCH, OPENSEARCH) if _has(kind)]
-    collector._BUILD = "1"
     with _telling("otelcol"):
-        collector.binary()
+        _collector()
         ready.append("otelcol")
     prometheus_server._BUILD = os.environ.get("CLUES_BUILD_PROMETHEUS", "")  # it takes minutes
     with _telling("prometheus"):
@@ -45,13 +45,18 @@ def run() -> None:
             server.start()
             print(f"export CLUES_{server._kind.name.upper()}_URL={server.url}", flush=True)
         with _telling("otelcol"):
-            print(f"export CLUES_OTELCOL={collector.binary()}", flush=True)
+            print(f"export CLUES_OTELCOL={_collector()}", flush=True)
         print("# until Ctrl-C", file=sys.stderr)
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
     finally:
         for server in servers:
             server.stop()
+
+
+def _collector() -> Path:
+    collector._BUILD = "1"
+    return collector.binary()
 
 
 def _has(kind: Kind) -> bool:
