@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench servers mutants dashboards docs clean
+.PHONY: help demo test check format bench servers mutants dashboards docs release clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -41,6 +41,9 @@ dashboards: $(VENV)/.dev ## make dashboards, rules and their metrics anew from c
 docs: $(VENV)/.dev ## build the documentation: make docs ARGS=--open
 	@$(BIN)/python -m docs $(ARGS)
 
+release: $(VENV)/.release ## check, build, try, commit and tag: make release VERSION=1.0.0 ARGS=--dry-run
+	@$(BIN)/python tools/release.py '$(VERSION)' $(ARGS)
+
 clean: ## remove what the targets made
 	rm -rf $(VENV) .adapters .bench dist build mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -65,6 +68,10 @@ $(VENV)/.dev: pyproject.toml $(VENV)/bin/python | clues/publishers
 
 $(VENV)/.mutants: $(VENV)/.dev
 	@$(INSTALL) 'mutmut==3.8.*'
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	@$(INSTALL) 'twine>=6.1'
 	@touch $@
 
 # Archives of the source hold no links.
