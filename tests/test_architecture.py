@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,13 @@ def test_layers() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_has_the_layers_as_they_are() -> None:
+    """docs/architecture.md shows what the contract says."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = "\n".join(contracts[0]["layers"])
+    assert f"```text\n{layers}\n```" in (ROOT / "docs" / "architecture.md").read_text()
 
 
 @pytest.mark.parametrize("module", ["clues", "clues.testing"])
