@@ -23,7 +23,7 @@ _counting = ForkLock()  # one for all faults: they are rare
 
 
 class Faults:
-    """Counts faults by who made them.
+    """Counts faults by who made them: of publishers, the events that they lost.
 
     A publisher that raises must not reach the job, and one that raises a thousand times a second must not
     flood the log either.
@@ -44,12 +44,20 @@ class Faults:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many faults each culprit has made in this process."""
+        """How many faults each culprit has made, or events it has lost, in this process."""
         with _counting.lock:
             return dict(self._counts)
 
-    def report(self, culprit: str, error: BaseException, consequence: str = "the job goes on") -> None:
+    def report(
+        self, culprit: str, error: BaseException, consequence: str = "the job goes on", *, events: int = 1
+    ) -> None:
         """Count a fault, and say it unless the same culprit's was said within the interval.
+
+        Args:
+            culprit: who made it.
+            error: what it raised.
+            consequence: what that means.
+            events: how many events are lost by it.
 
         Raises:
             BaseException: the error itself, where it is no fault but only met us on its way, and is meant for the code
@@ -58,10 +66,10 @@ class Faults:
         if isinstance(error, interrupts()) or is_from_signal(error):
             raise error
         with _counting.lock:
-            self._counts[culprit] += 1
+            self._counts[culprit] += events
             now = self._clock()
             if now < self._next_say.get(culprit, now):
-                self._silent[culprit] += 1
+                self._silent[culprit] += events
                 return
             self._next_say[culprit] = now + self._interval
             unsaid = self._silent.pop(culprit, 0)

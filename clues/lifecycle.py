@@ -430,7 +430,7 @@ def _give(config: Config, publish: Callable[[T], object], told: T) -> None:
     except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
         one = isinstance(told, Event)
         lost = "the event is lost to it, the job goes on" if one else "the events are lost to it, the jobs go on"
-        config.faults.report(name_of(config.publisher), error, lost)
+        config.faults.report(name_of(config.publisher), error, lost, events=1 if one else len(told))  # type: ignore[arg-type]
     finally:
         here.clear()
 

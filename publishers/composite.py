@@ -157,4 +157,5 @@ def _give(faults: Faults, child: Publisher, publish: Callable[[_T], object], tol
     try:
         publish(told)
     except BaseException as error:  # noqa: BLE001 - one child's trouble is not the others'
-        faults.report(name_of(child), error, "what it was given is lost to it, the others get it")
+        lost = 1 if isinstance(told, Event) else len(told)  # type: ignore[arg-type]
+        faults.report(name_of(child), error, "what it was given is lost to it, the others get it", events=lost)

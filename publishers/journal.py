@@ -94,6 +94,7 @@ class Journal:
         self._flood = Flood()
         self._unseen = 0  # bytes that were written since the segment was last looked at
         self._full_until = 0.0
+        self._uncounted = 0, 0  # events and bytes that were dropped, when not even that could be written
         self._synced = 0.0
         self.spool.make()
         _all.add(self)
@@ -109,7 +110,7 @@ class Journal:
         with self._using.lock:
             while True:
                 if self._fd < 0:
-                    self._enter(lines)
+                    self._open_for(lines)
                 self._write(lines)
                 self._unseen += len(lines)
                 if self._unseen < self.options.segment_bytes >> 4 and not self._flood.lets_look():
@@ -134,15 +135,16 @@ class Journal:
         try:
             # A torn line may stand before: it gets its end.
             written = os.write(self._fd, b"\n" + lines if torn else lines) - torn
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                self._count_dropped(lines)
+        except OSError:
+            self._count_dropped(lines)
             raise
         if written < len(lines):
             whole = lines.rfind(b"\n", 0, max(written, 0)) + 1
             self._count_dropped(lines[whole:])
             raise OSError(errno.ENOSPC, f"only {written} of {len(lines)} bytes were written", str(self.spool.folder))
         self._doubtful = False
+        if self._uncounted != (0, 0):
+            self._count_dropped(b"")
         if self.options.sync != "never":
             self._sync()
 
@@ -155,12 +157,22 @@ class Journal:
     # segments
 
     def _count_dropped(self, lines: bytes) -> None:
-        self.spool.count_dropped(lines.count(b"\n"), len(lines))
+        events, size = self._uncounted
+        self._uncounted = events + lines.count(b"\n"), size + len(lines)
+        if self.spool.count_dropped(*self._uncounted):
+            self._uncounted = 0, 0
 
-    def _enter(self, lines: bytes) -> None:
+    def _open_for(self, lines: bytes) -> None:
+        try:
+            self._enter()
+        except OSError:  # it is full, or there is no descriptor left
+            self._count_dropped(lines)
+            raise
+
+    def _enter(self) -> None:
         """Open the newest segment, or another one after it if it is full and there is room."""
         if self._clock() < self._full_until:
-            self._refuse(lines)
+            self._refuse()
         if not self.spool.folder.is_dir():
             self.spool.make()
         while True:
@@ -172,10 +184,9 @@ class Journal:
                 self.spool.begin(after=segments[-1].number if segments else 0)
             else:
                 self._full_until = self._clock() + _LOOK_AGAIN
-                self._refuse(lines)
+                self._refuse()
 
-    def _refuse(self, lines: bytes) -> None:
-        self._count_dropped(lines)
+    def _refuse(self) -> None:
         raise JournalFullError(str(self.spool.folder), self.options.max_bytes)
 
     def _open(self, segment: Segment) -> bool:
@@ -215,6 +226,7 @@ class Journal:
             os.close(self._fd)
         self._fd = -1
         self._doubtful = False
+        self._uncounted = 0, 0  # the parent's to count
 
 
 _all: weakref.WeakSet[Journal] = weakref.WeakSet()

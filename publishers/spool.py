@@ -285,17 +285,24 @@ class Spool:
 
     # what writers had to drop
 
-    def count_dropped(self, events: int, size: int) -> None:
+    def count_dropped(self, events: int, size: int) -> bool:
         """Add to what was dropped, for all processes to see.
 
         Args:
             events: how many.
             size: their bytes.
+
+        Returns:
+            Whether that could be written.
         """
-        with contextlib.suppress(OSError), self._opened_counts() as fd:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            before = _COUNTS.unpack(os.pread(fd, _COUNTS.size, 0))
-            os.pwrite(fd, _COUNTS.pack(before[0] + events, before[1] + size), 0)
+        try:
+            with self._opened_counts() as fd:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                before = _COUNTS.unpack(os.pread(fd, _COUNTS.size, 0))
+                os.pwrite(fd, _COUNTS.pack(before[0] + events, before[1] + size), 0)
+        except OSError:
+            return False
+        return True
 
     def dropped(self) -> tuple[int, int]:
         """How many events were dropped for want of room, and their bytes."""

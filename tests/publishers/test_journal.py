@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import signal
 import threading
@@ -20,7 +21,7 @@ from clues.publishers import flood
 from clues.publishers.journal import Journal, JournalOptions
 from clues.publishers.spool import Checkpoint, Segment, Spool, spool_folder
 from clues.publishers.tail import Tail
-from tests.forks import fork
+from tests.forks import fork, forked
 from tests.publishers.destinations import event
 from tests.waiting import wait_for
 
@@ -207,6 +208,24 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = Tail(journal.spool).read({}, 10, 1 << 20).lines
     assert [line.endswith(b"}") for line in lines] == [True, False, True]
     assert journal.spool.dropped()[0] == 1
+
+
+def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    """Nor one to count with what is dropped: that is done as soon as there is."""
+    journal = Journal(tmp_path, SMALL)
+
+    def publish() -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        for number in range(3):
+            with pytest.raises(OSError, match="Too many open files"):
+                journal.append(event(number), event(number))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        journal.append(event(4))
+
+    assert forked(publish) == 0
+    assert journal.spool.dropped()[0] == 6
+    assert everything(journal.spool) == [4]
 
 
 @pytest.mark.parametrize("sync", ["never", "second", "always"])
