@@ -113,12 +113,18 @@ class Ledger:
             self._decided.discard(slot)
             self._free.append(slot)
 
-    def leave(self) -> None:
-        """Remove the file; what has not ended in it is somebody else's to tell."""
-        if self._path is not None and not self._held:
+    def leave(self) -> bool:
+        """Remove the file, unless something has not ended in it: that is somebody else's to tell.
+
+        Returns:
+            Whether nothing is left.
+        """
+        done = not self._held
+        if self._path is not None and done:
             with contextlib.suppress(OSError):
                 self._path.unlink()
         self.forget()
+        return done
 
     def forget(self) -> None:
         """In a forked child: the file is its parent's."""

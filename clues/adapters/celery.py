@@ -795,8 +795,7 @@ def _process_init(**_: Any) -> None:
 
 def _process_shutdown(**_: Any) -> None:
     """A process of the pool leaves, after so many tasks for instance."""
-    if _ledger is not None and _main != os.getpid():
-        _ledger.leave()
+    if _ledger is not None and _main != os.getpid() and _ledger.leave():  # else the main process buries it
         _pool[os.getpid() % _PROCESSES] = 0
 
 

@@ -368,6 +368,16 @@ def test_each_story_has_one_end_in_a_storm_of_kills(start: Start, settings: dict
         assert ends[0]["metadata"].get("_reason", "killed:SIGKILL") == "killed:SIGKILL"
 
 
+def test_processes_leave_nothing_behind(start: Start) -> None:
+    """Nor do those that Celery asks to leave while they are at a job, before it kills them."""
+    site = start("--concurrency", "2")
+    site.work()
+    assert site.end_of("overrun", str(site.place("overrun"))) == [*LOST, "1 failed timeout"]
+    assert site.end_of("succeed", 1, 2) == WELL
+    site.stop()
+    assert list((site.folder / "run").glob("*.ledger")) == []
+
+
 # Pools.
 
 
