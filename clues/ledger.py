@@ -20,6 +20,7 @@ import itertools
 import mmap
 import os
 import threading
+import time
 import weakref
 from collections.abc import Generator, Iterator
 from hashlib import sha256
@@ -42,6 +43,7 @@ _ROOM = (16 * 1024, 32 * 1024)
 _HEAD = 5
 _FREE, _BEGUN, _ENDED = b"-+="
 _AT_FIRST = 8  # slots that are mapped
+_PAUSE = 5.0  # seconds until a ledger that could not be written is tried again
 _PAGE = 4096
 
 
@@ -67,7 +69,8 @@ class Ledger:
         self._fd = -1
         self._map: mmap.mmap | None = None
         self._path: Path | None = None
-        self._broken = False
+        self._broken: Exception | None = None  # why nothing could be noted
+        self._again_at = 0.0  # when that is tried again, on the monotonic clock
         self._opening = threading.Lock()
         self._free: list[int] = []
         self._unused = itertools.count()
@@ -226,7 +229,8 @@ class Ledger:
         )
 
     def _slot_for(self, attempt: Attempt) -> int | None:
-        if self._broken:
+        if self._broken is not None and time.monotonic() < self._again_at:
+            self._report(self._broken)
             return None
         try:
             slot = self._free.pop()
@@ -291,10 +295,13 @@ class Ledger:
         shared[start] = state
 
     def _give_up(self, error: Exception) -> None:
-        """Nothing is noted any more in this process: it is not worth a complaint at every job."""
-        self._broken = True
+        """Nothing is noted for a while: the disk may be full, or no descriptor left."""
+        self._broken, self._again_at = error.with_traceback(None), time.monotonic() + _PAUSE
+        self._report(error)
+
+    def _report(self, error: Exception) -> None:
         if (config := self._lifecycle.settings.config) is not None:
-            config.faults.report("clues", error, "jobs that are lost with this process will have no end")
+            config.faults.report("clues", error, "a job that is lost with this process now will have no end")
 
 
 @contextlib.contextmanager

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from clues import ledger
 from clues.attempt import Attempt
 from clues.config import Config, Settings
 from clues.event import Event, EventType
@@ -206,7 +209,7 @@ def test_threads_have_slots_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
-    """Jobs run on; a fault says once that nothing is noted."""
+    """Jobs run on; each that is not noted is counted, and the log says so once a minute."""
     folder = tmp_path / "run"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
@@ -217,7 +220,7 @@ def test_a_folder_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
     assert here.recorder.types[2::3] == ["perform_finished"] * 3
     config = here.lifecycle.settings.config
     assert config is not None
-    assert config.faults.counts == {"clues": 1}
+    assert config.faults.counts == {"clues": 3}
     assert list(folder.iterdir()) == []
 
 
@@ -315,3 +318,27 @@ def test_nothing_is_believed_of_a_folder_that_others_may_write(tmp_path: Path) -
     assert config.faults.counts == {"clues": 1}
     (tmp_path / "run").chmod(0o700)
     assert len(here.ledger.settle()) == 1
+
+
+def test_a_full_disk_that_gets_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be noted meanwhile is counted, each job; then jobs are noted again."""
+    worker, now = Worker(tmp_path), 1000.0
+    config = worker.lifecycle.settings.config
+    assert config is not None
+    monkeypatch.setattr(ledger, "time", SimpleNamespace(monotonic=lambda: now))
+
+    def full(_fd: int, _data: bytes, _place: int) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        worker.begin(1)
+        worker.begin(2)
+    worker.begin(3)
+    assert config.faults.counts == {"clues": 3}
+    now += 6.0
+    worker.begin(4)
+    assert config.faults.counts == {"clues": 3}
+    (path,) = tmp_path.glob("*.ledger")
+    with path.open("rb") as file:
+        assert [Event.from_line(line).args for _, line in ledger._stories(file.fileno())] == [[4]]
