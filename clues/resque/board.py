@@ -35,14 +35,14 @@ class Board:
 
     def __init__(self, path: Path, board: int, lock: int) -> None:
         """Map an open file; see `create`, `join` and `dead_ones`."""
+        head = os.pread(board, _PAGE, 0)
+        if not head.startswith(_MAGIC):
+            msg = f"{path} is no scoreboard of this version"
+            raise ConfigError(msg)
         self.path = path
         self._board = board
         self._lock = lock
         self._memory = memoryview(mmap.mmap(board, 0))
-        head = bytes(self._memory[:_PAGE])
-        if not head.startswith(_MAGIC):
-            msg = f"{path} is no scoreboard of this version"
-            raise ConfigError(msg)
         self.told: dict[str, Any] = json.loads(head[len(_MAGIC) :].rstrip(b"\0"))
 
     @classmethod
@@ -70,6 +70,8 @@ class Board:
             os.truncate(board, _PAGE + capacity * threads * RECORD)  # its untouched pages take no room
             os.pwrite(board, _MAGIC + json.dumps(head).encode(), 0)
         except OSError as error:
+            for left in (path, _lock_of(path)):
+                left.unlink(missing_ok=True)
             msg = f"can't make the scoreboard {path}: {error.strerror or error}; CLUES_RUN_DIR names another folder"
             raise ConfigError(msg) from error
         return cls(path, board, lock)
@@ -119,18 +121,17 @@ class Board:
 def dead_ones(folder: str, place: str) -> Iterator[Board]:
     """The boards of trees of this Redis and namespace whose processes are all gone; each is ours while it is given."""
     for path in sorted(Path(folder).glob(f"{_name(place)}-*.board")):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError), contextlib.ExitStack() as opened:
             lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found = Board(path, os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), lock)
-            except BaseException:
-                os.close(lock)
-                raise
-            try:
-                yield found
-            finally:
-                found.close()
+            opened.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            board = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            opened.callback(os.close, board)
+            if not os.pread(board, _PAGE, 0).strip(b"\0"):  # its master died before it had written what it is
+                path.unlink()
+                _lock_of(path).unlink()
+                continue
+            yield Board(path, board, lock)
 
 
 def has_dead_ones(folder: str, place: str) -> bool:

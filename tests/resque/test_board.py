@@ -1,0 +1,51 @@
+"""Scoreboards' files: what is left of a tree that died as it made its own."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from clues.errors import ConfigError
+from clues.resque.board import Board, dead_ones, has_dead_ones
+from tests.forks import forked
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_no_room_for_a_board(tmp_path: Path) -> None:
+    """It is an error, and nothing is left behind."""
+
+    def make() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+        with pytest.raises(ConfigError, match="can't make the scoreboard"):
+            Board.create(str(tmp_path), "redis://here", "token", capacity=2, threads=2)
+
+    assert forked(make) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 8192])
+def test_a_board_that_was_never_written(tmp_path: Path, size: int) -> None:
+    """Its master was killed before it could: it is removed, and costs no descriptor."""
+    Board.create(str(tmp_path), "redis://here", "token", capacity=2, threads=2).close()
+    (made,) = tmp_path.glob("*.board")
+    made.write_bytes(bytes(size))
+    before = descriptors()
+    assert not has_dead_ones(str(tmp_path), "redis://here")
+    assert list(tmp_path.iterdir()) == []
+    assert descriptors() == before
+
+
+def test_a_board_of_another_version(tmp_path: Path) -> None:
+    """It is left alone: who can read it may finish its stories."""
+    Board.create(str(tmp_path), "redis://here", "token", capacity=2, threads=2).close()
+    (made,) = tmp_path.glob("*.board")
+    made.write_bytes(b"clues board 9\n" + bytes(8192))
+    before = descriptors()
+    assert list(dead_ones(str(tmp_path), "redis://here")) == []
+    assert made.exists()
+    assert descriptors() == before
