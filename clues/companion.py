@@ -15,11 +15,10 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 
+from clues.backoff import Restarts
 from clues.config import Settings, default
 from clues.event import Sampler
 
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 30.0  # seconds
-_LASTED = 60.0  # seconds after which a death is no sign of trouble
 _LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)  # sent to groups while events are to come
 
 
@@ -88,15 +87,14 @@ def _keep(lifeline: int, run: Callable[[], None]) -> None:
     for number in _LEAVE:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    failures = 0
+    restarts = Restarts()
     while not _is_over(lifeline, 0.0):
         since = time.monotonic()
         pid = os.fork()
         if not pid:
             _only(run)
         _wait(pid)
-        failures = 0 if time.monotonic() > since + _LASTED else failures + 1
-        if _is_over(lifeline, min(_FIRST_BACKOFF * 2.0**failures, _LONGEST_BACKOFF) if failures else 0.0):
+        if _is_over(lifeline, restarts.after(time.monotonic() - since)):
             return
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from clues.backoff import backoff
 from clues.event import Sample
 from clues.faults import Faults, describe
 from clues.lines import salvaged
@@ -193,7 +194,7 @@ class Courier:
         return sent
 
     def _pause(self, failures: int, retry_after: float | None) -> float:
-        pause = min(_FIRST_WAIT * 2.0 ** min(failures, 16), _LONGEST_WAIT) * (0.5 + self._chance() / 2)
+        pause = backoff(failures, _FIRST_WAIT, _LONGEST_WAIT) * (0.5 + self._chance() / 2)
         return max(pause, min(retry_after or 0.0, _LONGEST_RETRY_AFTER))
 
     def _bury(self, refused: Sequence[Refusal]) -> list[bytes]:

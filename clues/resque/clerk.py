@@ -13,6 +13,7 @@ import signal
 import time
 from typing import Any
 
+from clues.backoff import backoff
 from clues.resque import proctitle
 from clues.resque.board import Board, dead_ones
 from clues.resque.client import Resque
@@ -23,11 +24,9 @@ from clues.resque.pruner import GRACE, Pruner
 from clues.resque.queues import QueueList
 from clues.resque.settling import Fate, Settler
 from clues.resque.slots import worker_id
-from clues.resque.store import TROUBLE
+from clues.resque.store import TROUBLE, WAITS
 
 log = logging.getLogger("clues.resque")
-
-_LONGEST_BACKOFF = 2.0
 
 
 class Clerk:
@@ -86,7 +85,7 @@ class Clerk:
                     log.warning("Redis does not serve (%s); a dead process' jobs wait to be settled", error)
                 if time.monotonic() > until:
                     raise
-                self._pause(min(0.05 * 2**failures, _LONGEST_BACKOFF))
+                self._pause(backoff(failures, *WAITS))
             else:
                 return
 

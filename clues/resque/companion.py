@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import signal
 
+from clues.backoff import Restarts
 from clues.resque.ladder import kill, lives
 from clues.resque.moulds import Moulds
-
-_FIRST_BACKOFF = 0.5
-_LONGEST_BACKOFF = 30.0
-_LASTED = 60.0  # seconds after which a death is no sign of trouble
 
 
 class CompanionKeeper:
@@ -24,7 +21,7 @@ class CompanionKeeper:
         """Nobody is there."""
         self._moulds = moulds
         self._asked = 0
-        self._failures = 0
+        self._restarts = Restarts()
         self._not_before = 0.0
         self._since = 0.0
         self.wanted = False
@@ -46,8 +43,7 @@ class CompanionKeeper:
         if not pid or pid != self.pid:
             return False
         self.pid = 0
-        self._failures = 0 if now > self._since + _LASTED else self._failures + 1
-        self._not_before = now + min(_FIRST_BACKOFF * 2.0 ** (self._failures - 1), _LONGEST_BACKOFF)
+        self._not_before = now + self._restarts.after(now - self._since)
         return True
 
     def mould_lost(self, mould: int) -> None:
@@ -58,7 +54,7 @@ class CompanionKeeper:
     def renew(self) -> None:
         """There is new code: the present one delivers what it can, and is followed by one that has it."""
         self.leave()
-        self._failures = 0
+        self._restarts.forget()
 
     def leave(self) -> None:
         """Have it deliver what it can, and leave."""

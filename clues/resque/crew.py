@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_FIRST_BACKOFF = 0.1
-_LONGEST_BACKOFF = 30.0
+from clues.backoff import backoff
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 30.0  # seconds
 
 
 @dataclass(slots=True)
@@ -230,7 +231,7 @@ class Crew:
 
     @staticmethod
     def _back_off(slot: Slot, now: float) -> None:
-        slot.not_before = now + min(_FIRST_BACKOFF * 2.0 ** min(slot.failures, 20), _LONGEST_BACKOFF)
+        slot.not_before = now + backoff(slot.failures, _FIRST_WAIT, _LONGEST_WAIT)
         slot.failures += 1
 
     def settled(self, slot: int, *, settled: bool, now: float) -> None:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
+from clues.backoff import backoff
 from clues.errors import ConfigError, MouldError
 from clues.resque import proctitle
 from clues.resque.board import Board, has_dead_ones
@@ -39,7 +40,7 @@ from clues.resque.scoreboard import Reason
 from clues.resque.signals import WakeUp
 from clues.resque.slots import base_id
 from clues.resque.starter_files import StarterFiles
-from clues.resque.store import NOT_YET, Store
+from clues.resque.store import NOT_YET, WAITS, Store
 
 log = logging.getLogger("clues.resque")
 
@@ -140,7 +141,7 @@ class Master:
                 failures += 1
                 if failures == 1:
                     log.warning("Redis does not serve (%s); trying again until it does", error)
-                self._wait(min(0.05 * 2 ** min(failures, 7), 5.0))
+                self._wait(backoff(failures, *WAITS))
             else:
                 return True
         return False

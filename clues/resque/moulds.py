@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clues.backoff import backoff
 from clues.resque.channel import Channel
 
 log = logging.getLogger("clues.resque")
 
-_LONGEST_BACKOFF = 30.0
+_LONGEST_WAIT = 30.0
 _numbers = itertools.count(1)
 
 
@@ -174,7 +175,7 @@ class Moulds:
         if mould is self.coming:
             self.coming = None
             self.problem = mould.problem or "the process that loads the application died"
-            self.not_before = time.monotonic() + min(2.0**self.failures, _LONGEST_BACKOFF)
+            self.not_before = time.monotonic() + backoff(self.failures, 1.0, _LONGEST_WAIT)
             self.failures += 1
             if self.current is not None:
                 log.error("the new mould failed to start, the old one stays: %s", self.problem)

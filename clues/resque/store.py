@@ -33,6 +33,8 @@ NOT_YET = (
 
 TROUBLE = (*UNAVAILABLE, redis.exceptions.RedisError)
 """All that a command can raise."""
+WAITS = 0.05, 5.0
+"""The first wait and the longest, in seconds, between two tries while Redis does not serve: for `clues.backoff`."""
 
 _SCAN = 1000
 _REMEMBERED = 1000  # names of keys; with patterns the queues may be others at each look

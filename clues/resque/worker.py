@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 
+from clues.backoff import backoff
 from clues.errors import ConfigError, WorkerIdError
 from clues.resque import proctitle, times
 from clues.resque.alone import one_of_its_id
@@ -21,12 +22,10 @@ from clues.resque.pruner import PRUNE_INTERVAL, Pruner
 from clues.resque.queues import QueueList
 from clues.resque.settling import Fate, Settler
 from clues.resque.slots import Told
-from clues.resque.store import NOT_YET, TROUBLE, Registration
+from clues.resque.store import NOT_YET, TROUBLE, WAITS, Registration
 from clues.resque.worker_thread import Pace, WorkerThread
 
 log = logging.getLogger("clues.resque")
-
-_LONGEST_BACKOFF = 5.0
 
 
 class Worker:
@@ -157,7 +156,7 @@ class Worker:
                 if failures == 1:
                     name = type(error).__name__
                     log.warning("Redis does not serve (%s: %s); trying again until it does", name, error)
-                self._wake_up.wait(min(0.05 * 2 ** min(failures, 10), _LONGEST_BACKOFF))
+                self._wake_up.wait(backoff(failures, *WAITS))
             else:
                 self._signed_on = True
                 heartbeat.start()

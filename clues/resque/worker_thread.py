@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from clues.attempt import Attempt
+from clues.backoff import backoff
 from clues.errors import JobTimeout
 from clues.metadata import Failure
 from clues.resque import worker_hooks
@@ -25,7 +26,7 @@ from clues.resque.outcome import Ended
 from clues.resque.queues import QueueList
 from clues.resque.registry import JobDefinition
 from clues.resque.scoreboard import Outcome, Record
-from clues.resque.store import TROUBLE, shown
+from clues.resque.store import TROUBLE, WAITS, shown
 from clues.resque.waker import Waker
 from clues.sanitize import Sanitizer, for_log, one_line
 
@@ -38,7 +39,6 @@ HOLD_FOR = 1.0
 """Seconds after which what was taken in a batch and not begun goes back to its queue."""
 
 _KNOWN_FOR = 1.0  # seconds for which the names of queues that patterns choose from may be old
-_LONGEST_BACKOFF = 5.0
 _LONGEST_WAIT = 86_400.0
 _RETELL = 60.0
 
@@ -277,7 +277,7 @@ class WorkerThread:
             return answer
 
     def _wait_for_redis(self, error: BaseException, failures: int) -> None:
-        pause = min(0.05 * 2 ** min(failures, 10), _LONGEST_BACKOFF)
+        pause = backoff(failures, *WAITS)
         if failures == 1 or time.monotonic() > self._told + _RETELL:
             self._told = time.monotonic()
             log.warning("Redis does not serve (%s: %s); trying again until it does", type(error).__name__, error)
