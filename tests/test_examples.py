@@ -17,10 +17,12 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
+    "adapter": "tests/test_extending.py",
     "django": "tests/initializers/test_django.py",
     "fastapi": "tests/initializers/test_fastapi.py",
     "flask": "tests/initializers/test_flask.py",
     "heroku": "tests/tree/test_platform.py",
+    "publisher": "tests/test_extending.py",
 }
 SHOPS_ENDS = [
     ("ChargeCard", "failed"),

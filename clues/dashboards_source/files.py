@@ -56,7 +56,7 @@ def _metrics() -> str:
             "# Metrics that the dashboards, rules and alerts use",
             "",
             "Made by `make dashboards`. The names are Prometheus' for what is sent over OTLP",
-            "([docs/opentelemetry.md](../docs/opentelemetry.md#metrics)); every series has `job`, the service, and",
+            "([docs/publishers/otlp.md](../docs/publishers/otlp.md#metrics)); every series has `job`, the service, and",
             "`instance` too. A histogram has `_bucket` with the label `le`, `_sum` and `_count`.",
             "",
             "| metric | type | labels | |",
