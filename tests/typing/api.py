@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,7 +55,7 @@ class Tracing:
         item["clues_metadata"]["_traceparent"] = "00-…"
 
     @contextmanager
-    def activate(self, item: Mapping[str, Any]) -> Iterator[None]:
+    def activate(self, item: Mapping[str, Any]) -> Generator[None]:
         yield
 
 
