@@ -129,7 +129,7 @@ class AmbiguousHashError(CluesError, LookupError):
     def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
         some = ", ".join(candidates[:8]) + (", …" if len(candidates) > 8 else "")  # noqa: PLR2004 - a line's length
         super().__init__(f"the hashes or ids of {len(candidates)} jobs begin with {prefix!r}, give more of one: {some}")
-        self.candidates = tuple(candidates)
+        self.candidates: tuple[str, ...] = tuple(candidates)
 
 
 class RedisServerError(CluesError):

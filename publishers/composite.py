@@ -43,7 +43,7 @@ class CompositePublisher:
         if len(given) == 1 and isinstance(given[0], list | tuple):
             msg = "CompositePublisher takes publishers, not a list of them: CompositePublisher(*publishers)"
             raise ConfigError(msg)
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self.children: tuple[Publisher, ...] = tuple(as_publisher(publisher) for publisher in publishers)
         self._ways: _Ways = ()
 

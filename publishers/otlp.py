@@ -110,7 +110,7 @@ class OTLPPublisher(ShippedPublisher):
         self._interval = float(metrics_interval)
         for found in self._targets.values():
             _check_libraries(found.protocol)
-        self.propagator = TraceContext(self._style) if traces else None
+        self.propagator: TraceContext | None = TraceContext(self._style) if traces else None
         chosen = self._chosen.events
         super().__init__(
             f"otlp:{next(iter(self._targets.values())).place}",

@@ -13,7 +13,7 @@ from clues.event import Event
 from clues.publishers.choice import Choice
 from clues.publishers.delivery import Destination
 from clues.publishers.journal import JournalOptions
-from clues.publishers.outbox import Companion, outbox_of
+from clues.publishers.outbox import Companion, Outbox, outbox_of
 from clues.publishers.query import Reader, names, number, options_of, seconds, text, whole
 from clues.publishers.spool import spool_folder
 
@@ -54,12 +54,12 @@ class ShippedPublisher(ABC):
         Raises:
             ConfigError: an option is mistaken, or the folder can't be written.
         """
-        self.name = name
-        self.choice = Choice.of(events, sample)
+        self.name: str = name
+        self.choice: Choice = Choice.of(events, sample)
         if not flush_timeout >= 0:
             msg = f"flush_timeout must be a number of seconds, not {flush_timeout!r}"
             raise ConfigError(msg)
-        self.outbox = outbox_of(spool_folder(spool), journal or JournalOptions())
+        self.outbox: Outbox = outbox_of(spool_folder(spool), journal or JournalOptions())
         self.outbox.add(self, flush_timeout)
 
     def publish(self, event: Event, /) -> None:

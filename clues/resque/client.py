@@ -64,10 +64,10 @@ class Resque:
             ClusterError: a client of a Redis Cluster was given.
         """
         configure_from_environment()
-        self.store = Store(connect(default_url(os.environ) if redis is None else redis), Keys(namespace))
-        self.registry = registry or jobs.default
-        self.lifecycle = lifecycle or Lifecycle()
-        self.failure_backends = checked_backends(
+        self.store: Store = Store(connect(default_url(os.environ) if redis is None else redis), Keys(namespace))
+        self.registry: Registry = registry or jobs.default
+        self.lifecycle: Lifecycle = lifecycle or Lifecycle()
+        self.failure_backends: tuple[RedisBackend | FailureBackend, ...] = checked_backends(
             default_backends(os.environ) if failure_backends is None else failure_backends
         )
         self._inline_always = inline
