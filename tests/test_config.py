@@ -294,6 +294,8 @@ def test_configure_from_environment() -> None:
     """Only where CLUES_PUBLISHERS says something, and never over the application's own."""
     assert configure_from_environment({}) is False
     assert configure_from_environment({"CLUES_PUBLISHERS": " ", "CLUES_MAX_ARGS_BYTES": "x"}) is False
+    assert configure_from_environment({"STATSD_HOST": "127.0.0.1"}) is True
+    module.reset()
     assert configure_from_environment({"CLUES_PUBLISHERS": "noop://", "CLUES_HOSTNAME": "env"}) is True
     found = module.default.config
     assert found is not None

@@ -106,6 +106,46 @@ def test_an_end_that_was_decided_is_told_again_as_it_was(tmp_path: Path) -> None
     assert here.recorder.events[0].metadata["_process"] == pid
 
 
+def test_an_end_that_is_about_to_be_committed(tmp_path: Path) -> None:
+    """It stands there before, and is not told by that; whoever knows what was committed tells it."""
+
+    def act() -> None:
+        here = Worker(tmp_path / "run")
+        attempt = here.begin()
+        here.ledger.decide(attempt, here.lifecycle.outcome(attempt))
+        never_begun = here.lifecycle.dequeued(
+            "mail", {"class": "J", "args": [2], "clues_metadata": {"_event_hash": "b"}}
+        )
+        here.ledger.decide(never_begun, here.lifecycle.outcome(never_begun, failure_of(ValueError("no"))))
+        here.ledger.decide(None, None)
+        assert here.recorder.types == ["dequeued", "perform_started", "dequeued"]
+
+    killed(act, tmp_path)
+    here = Worker(tmp_path / "run")
+    found = list(here.ledger.inherited())
+    assert [(ended, Event.from_line(line).event_type, Event.from_line(line).args) for ended, line in found] == [
+        (True, "perform_finished", [1]),
+        (True, "failed", [2]),
+    ]
+    assert here.recorder.events == []
+
+
+def test_what_was_decided_and_told_leaves_nothing(tmp_path: Path) -> None:
+    """The event is told as it was decided; the slot is another's then."""
+
+    def act() -> None:
+        here = Worker(tmp_path / "run")
+        for number in range(3):
+            attempt = here.begin(number)
+            event = here.lifecycle.outcome(attempt)
+            here.ledger.decide(attempt, event)
+            here.ledger.end(attempt, event)
+        assert here.recorder.types.count("perform_finished") == 3
+
+    killed(act, tmp_path)
+    assert list(Worker(tmp_path / "run").ledger.inherited()) == []
+
+
 def test_what_has_ended_leaves_nothing(tmp_path: Path) -> None:
     def act() -> None:
         here = Worker(tmp_path / "run")

@@ -465,6 +465,10 @@ def test_a_tuple_of_args_is_no_damage() -> None:
     stage.lifecycle.stamp("mail", item)
     assert item["args"] == (1, 2)
     assert stage.config.faults.counts == {}
+    stage = Stage(options={"item_preprocessors": (lambda queue, item: item.update(args=[1, 2, 3]),)})
+    stage.lifecycle.stamp("mail", item)
+    assert item["args"] == [1, 2, 3]
+    assert stage.config.faults.counts == {}
 
 
 def test_what_json_cannot_hold_is_made_plain_in_the_item() -> None:

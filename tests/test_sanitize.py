@@ -29,7 +29,7 @@ from clues.event import json_encoder
 from clues.plain import Walk, calm_copy, plain
 from clues.publishers import CompositePublisher, LogPublisher, StreamPublisher
 from clues.redaction import REDACTED, SECRET_WORDS, SecretNames
-from clues.sanitize import Limits, Sanitizer
+from clues.sanitize import Limits, Sanitizer, one_line
 from tests.stories import Stage, live
 
 SMALL = Limits(args=200, metadata=300, message=100, backtrace=250)
@@ -459,6 +459,104 @@ def test_a_backtrace_keeps_its_head_and_its_tail() -> None:
     assert mark == f"… {1000 - len(kept) + 1} lines left out …"
     assert Sanitizer().backtrace(lines[:5]) == (lines[:5], False)
     assert Sanitizer().backtrace(["x" * 5000]) == (["x" * 1019 + "…"], True)
+
+
+def test_a_backtrace_is_cut_no_sooner_than_it_must() -> None:
+    """A byte to spare is enough; without it, it may be cut, and fits."""
+    lines = [f"/app/jobs.py:{number}:in `perform'" for number in range(6)]
+    for limit in range(64, size(lines) + 4):
+        kept, cut = Sanitizer(limits=Limits(backtrace=limit)).backtrace(lines)
+        assert size(kept) <= limit
+        assert cut == (kept != lines)
+        assert not cut or limit <= size(lines)
+
+
+def test_of_a_backtrace_that_is_cut_two_thirds_are_its_head() -> None:
+    """That is where the error was raised."""
+    lines = [f"/app/jobs.py:{number:04}:in `perform'" for number in range(1000)]
+    kept, _ = Sanitizer().backtrace(lines)
+    head = next(place for place, line in enumerate(kept) if "left out" in line)
+    tail = len(kept) - head - 1
+    assert abs(head - 2 * tail) <= 2
+    assert size(kept) > 8192 - 100
+
+
+def test_a_line_that_was_cut_is_told_whatever_follows_it() -> None:
+    assert Sanitizer().backtrace(["x" * 5000, "y"]) == (["x" * 1019 + "…", "y"], True)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("4f-1", "4f-1"), ("", ""), (7, "7"), (uuid.UUID(int=7), str(uuid.UUID(int=7))),
+        ("password=hunter2", "password=hunter2"),  # a name is no text in which secrets are looked for
+        ("x" * 200, "x" * 200), ("x" * 201, "x" * 195 + "…"), ("x" * 10_000, "x" * 195 + "…"), ("a\ud800", "a\\ud800"),
+        ("ü", "ü"), ("ü" * 201, "ü" * 97 + "…"),
+    ],
+)  # fmt: skip
+def test_a_foreign_systems_id(given: Any, expected: str) -> None:
+    """Whatever it is: short, valid, and the same each time, so that readers can look for it."""
+    found = Sanitizer().id(given)
+    assert type(found) is str
+    assert found == expected
+    assert Sanitizer().id(LyingText("a-1")) == "a-1"
+
+
+def test_one_line() -> None:
+    """Nothing in it ends a line, steers a terminal, or turns the direction of text."""
+    found = one_line("a\tb\nc\x1b[31m\x85\u202eü\u2028")
+    assert found == r"a\tb\nc\x1b[31m\x85\u202eü\u2028"
+
+
+def test_a_cut_is_told_wherever_it_falls() -> None:
+    """Also where the last number has no room any more."""
+    sanitizer = Sanitizer(limits=Limits(args=64))
+    seen = set()
+    for fill in range(70):
+        for last in (1.25, -(2**62), 2**80, True, None, "zz", [1], {"a": 1}):
+            given_ = ["x" * fill, last]
+            args, cut = sanitizer.args("J", given_)
+            assert cut == (args != given_ and args != ["x" * fill, str(last)])
+            seen.add(str(args[-1]))
+    assert "…" in seen
+
+
+def test_keys_of_all_kinds() -> None:
+    """As JSON would write them, or Ruby."""
+
+    class Named(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "another"
+
+    given_ = {None: 1, True: 2, False: 3, 5: 4, Named("k"): 5, RaisesEverywhere(): 6}
+    assert plain(given_) == {"": 1, "true": 2, "false": 3, "5": 4, "k": 5, "<unreadable RaisesEverywhere>": 6}
+
+
+def test_numbers_of_other_classes_are_the_numbers_that_they_are() -> None:
+    class Celsius(float):
+        def __float__(self) -> float:
+            return 99.0
+
+        def __repr__(self) -> str:
+            return "warm"
+
+    (found,) = plain([Celsius(1.5)])
+    assert (type(found), found) == (float, 1.5)
+
+
+def test_what_can_not_be_asked_is_shown_by_its_class() -> None:
+    """Though that is known to be harmless; a name has an end, too."""
+
+    def broken(name: str, module: str) -> Any:
+        def refuse(_: object) -> str:
+            raise ValueError
+
+        return type(name, (), {"__module__": module, "__str__": refuse, "__repr__": refuse})()
+
+    assert plain([broken("float99", "numpy.core")]) == ["<unreadable float99>"]
+    assert plain([broken("n" * 150, "decimal")]) == [f"<unreadable {'n' * 100}>"]
 
 
 def test_names_are_short_and_valid() -> None:
