@@ -467,7 +467,7 @@ def test_a_tuple_of_args_is_no_damage() -> None:
     assert stage.config.faults.counts == {}
     stage = Stage(options={"item_preprocessors": (lambda queue, item: item.update(args=[1, 2, 3]),)})
     stage.lifecycle.stamp("mail", item)
-    assert item["args"] == [1, 2, 3]
+    assert item == item | {"args": [1, 2, 3]}
     assert stage.config.faults.counts == {}
 
 
