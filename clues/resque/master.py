@@ -136,7 +136,7 @@ class Master:
         failures = 0
         while not self._stopping:
             try:
-                self._store.client.ping()
+                self._store.ping()
             except NOT_YET as error:
                 failures += 1
                 if failures == 1:

@@ -127,7 +127,7 @@ class Mould:
         hooks.forked = os.getpid()
         redis = self._client.store._client  # noqa: SLF001 - as it is: the master asks Redis what it is
         with contextlib.suppress(Exception):
-            self._client.store.client.ping()  # what each child would do first, done once
+            self._client.store.ping()  # what each child would do first, done once
             redis.connection_pool.disconnect()  # children make their own connections
         self._client.store.hang_up()
         self._lent = self._client.store.lent()

@@ -209,6 +209,15 @@ class Store:
         """What makes connections for forked processes."""
         return Lent(self._client)
 
+    def ping(self) -> None:
+        """See that Redis serves, and is one that can serve us.
+
+        Raises:
+            CluesError: it can't, whatever comes.
+            RedisError: it can't be reached, or refuses.
+        """
+        self.client.ping()
+
     def get_ready(self) -> None:
         """Connect, unless that was done.
 
