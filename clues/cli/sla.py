@@ -61,7 +61,7 @@ def sla(
     rotated: Rotated = False,
     memory: Memory = "2GB",
 ) -> None:
-    """Check promises on queue times, run times and failures against event logs."""
+    """Check promises on times in queue, run times and failures against event logs."""
     from clues.analysis.needs import needs
     from clues.analysis.sla import BROKEN, NO_DATA, gathering, judge
     from clues.cli.output import quiet_pipe

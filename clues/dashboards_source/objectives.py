@@ -73,7 +73,7 @@ _JUDGED = 'clues_job_outcome=~"finished|failed"'
 
 QUEUE_TIME = Objective(
     "queue_time",
-    "Queue time",
+    "Time in queue",
     f"are taken within {QUEUE_TARGET} s",
     (f"{WAITED}_bucket", f'le=~"{QUEUE_TARGET}([.]0)?"'),
     (f"{WAITED}_count", ""),

@@ -5,7 +5,7 @@ finish its story: give back what it never began, fail what it had begun, commit 
 
 A record's way through a job: idle → taking → holding → begun → ended → (committed and published) → idle. With batches
 it goes from ended to holding or begun again; from ended to taking, where the next jobs are taken in the same step as
-those are committed. The journal holds the outcomes that are not yet published.
+those are committed. The outcomes that are not yet published stand in the record.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Record:
         self._set_state(State.TAKING)
 
     def taking_next(self) -> None:
-        """What is journalled is about to be committed, and a job taken in the same step."""
+        """The outcomes noted are about to be committed, and a job taken in the same step."""
         self._set_state(State.TAKING, ended=self.ended)
 
     def holding(self, at: float) -> None:
@@ -114,10 +114,10 @@ class Record:
         self._set_state(State.HOLDING, ended=self.ended)
 
     def end(self, outcome: Outcome) -> bool:
-        """Journal how the job that was begun has ended.
+        """Note how the job that was begun has ended.
 
         Returns:
-            Whether there was room: if not, commit what is journalled, then try again.
+            Whether there was room: if not, commit the outcomes noted, then try again.
         """
         ended = self.ended
         entry = _encoded(outcome, self._end - self._start - HEADER if ended == 0 else None)
@@ -134,7 +134,7 @@ class Record:
         return True
 
     def committed(self, *, rest: bool, processed: int | None = None, failed: int = 0) -> None:
-        """What was journalled is committed and published.
+        """The outcomes noted are committed and published.
 
         Args:
             rest: whether more of a batch is held.
@@ -166,12 +166,12 @@ class Record:
 
     @property
     def begun(self) -> bool:
-        """Whether a job's own code has begun, and its end is not journalled."""
+        """Whether a job's own code has begun, and its outcome is not noted."""
         return bool(self._get(_STATE) & 0x100)
 
     @property
     def ended(self) -> int:
-        """How many outcomes are journalled."""
+        """How many outcomes are noted."""
         return self._get(_STATE) >> 16
 
     @property
@@ -181,7 +181,7 @@ class Record:
 
     @property
     def seq(self) -> int:
-        """The journal's number: it grows each time that it begins anew."""
+        """The number of these outcomes: it grows each time that the first of some is noted."""
         return self._get(_SEQ)
 
     @property
@@ -242,7 +242,7 @@ class Record:
         self._put(_WORKED, int(worked))
 
     def outcomes(self) -> Iterator[Outcome]:
-        """What is journalled, in order."""
+        """The outcomes noted, in order."""
         place = self._start + HEADER
         for _ in range(self.ended):
             outcome, place = _decoded(self._memory, place)
@@ -277,7 +277,7 @@ def lone_record() -> Record:
 
 
 def _encoded(outcome: Outcome, room: int | None) -> bytes:
-    """An outcome's bytes; what does not even fit into an empty journal is shortened."""
+    """An outcome's bytes; what does not even fit into an empty record is shortened."""
     entry = _joined(outcome.at, outcome.line, outcome.failure, counted=outcome.counted)
     if room is None or len(entry) <= room:
         return entry

@@ -110,14 +110,14 @@ class Settler:
         if self._record.ended:
             self._finish_ended()
         if self._record.begun:
-            self._journal_begun()
+            self._note_begun()
             if self._record.ended:
                 self._finish_ended()
         self._give_back()
         self._record.idle()
 
     def _finish_ended(self) -> None:
-        """Commit what is journalled, unless that was done, and publish it."""
+        """Commit the outcomes noted, unless that was done, and publish it."""
         outcomes = list(self._record.outcomes())
         decided = committed(self._client, self._id, self._record.seq)
         if decided is None:
@@ -147,7 +147,7 @@ class Settler:
             given = store.give_back(self._id, lease, held.queue, held.payload)
             log.info("%s: %d taken by process %d and never begun went back", self._id, given, self._fate.pid)
 
-    def _journal_begun(self) -> None:
+    def _note_begun(self) -> None:
         """Note that the job that was begun has failed, unless it is to go back; the rest is as with any other end."""
         lease = self._store.lease(self._id)
         if lease is None:  # somebody else has decided

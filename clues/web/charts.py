@@ -1,4 +1,4 @@
-"""Throughput, run times and queue times over time and by class, out of the history; percentiles are exact."""
+"""Throughput, run times and times in queue, over time and by class, out of the history; percentiles are exact."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PICKS = ", ".join(
 
 
 def charts(archive: Archive, start: float, end: float, worker_class: str | None = None) -> dict[str, Any]:
-    """Series over a time: what was enqueued, what ended and how, percentiles of run and queue times.
+    """Series over a time: what was enqueued, what ended and how, percentiles of run times and times in queue.
 
     Args:
         archive: the history.

@@ -231,13 +231,13 @@ JOBS: dict[str, tuple[Expected, ...]] = {
         lambda day, hour: per_second(only(hour, DEQUEUED), QUEUE_LABEL, queue_of),
         lambda day, hour: per_second(only(hour, *ENDS), QUEUE_LABEL, queue_of),
     ),
-    "Queue time: within target": (lambda day, hour: kept(day, "queue_time"),),
+    "Time in queue: within target": (lambda day, hour: kept(day, "queue_time"),),
     "Execution: within target": (lambda day, hour: kept(day, "execution"),),
-    "Queue time: burn rate, last 1h": (lambda day, hour: spent(hour, "queue_time"),),
-    "Queue time: burn rate, last 6h": (lambda day, hour: spent(day, "queue_time"),),
+    "Time in queue: burn rate, last 1h": (lambda day, hour: spent(hour, "queue_time"),),
+    "Time in queue: burn rate, last 6h": (lambda day, hour: spent(day, "queue_time"),),
     "Execution: burn rate, last 1h": (lambda day, hour: spent(hour, "execution"),),
     "Execution: burn rate, last 6h": (lambda day, hour: spent(day, "execution"),),
-    "Queue time: burn rate": (
+    "Time in queue: burn rate": (
         lambda day, hour: burning(hour, "queue_time"),
         lambda day, hour: burning(day, "queue_time"),
     ),

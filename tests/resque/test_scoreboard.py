@@ -22,7 +22,7 @@ from tests.waiting import wait_for
 ROOM = RECORD - HEADER
 
 
-def journal(record: Record, *outcomes: Outcome) -> None:
+def note(record: Record, *outcomes: Outcome) -> None:
     """Have jobs taken, begun and ended so."""
     record.holding(1.0)
     for outcome in outcomes:
@@ -53,7 +53,7 @@ def test_a_records_way() -> None:
 
 
 def test_the_way_of_a_batch() -> None:
-    """Ends add up until they are committed; the job at hand stays begun; the journal's number grows when it is anew."""
+    """Ends add up until they are committed; the job at hand stays begun; their number grows with the first of some."""
     record = lone_record()
     record.holding(1.0)
     for number in range(3):
@@ -78,7 +78,7 @@ def test_the_way_of_a_batch() -> None:
 def test_unbeginning() -> None:
     """The job goes back; what had ended before it is still to be committed, and its time is not over any more."""
     record = lone_record()
-    journal(record, Outcome(1.0))
+    note(record, Outcome(1.0))
     record.begin(2.0, 3.0, 4.0)
     record.unbegin()
     assert (record.state, record.begun, record.ended, record.deadline) == (State.HOLDING, False, 1, 0.0)
@@ -93,7 +93,7 @@ def test_whose_and_why() -> None:
     assert not record.worked
 
 
-# what is journalled
+# the outcomes noted
 
 texts = st.text(st.characters(codec=None), max_size=60)
 failures = st.builds(Failure, texts, texts, st.lists(texts, max_size=4).map(tuple))
@@ -110,15 +110,15 @@ outcomes = st.builds(
 def test_what_is_written_is_read(written: list[Outcome]) -> None:
     """Whatever stands in it; by another look at the same memory too."""
     memory = memoryview(bytearray(RECORD))
-    journal(Record(memory), *written)
+    note(Record(memory), *written)
     assert list(Record(memory).outcomes()) == written
 
 
 def test_failures_that_python_can_hold() -> None:
-    """Surrogates, zeros, what looks like the journal's own bytes."""
+    """Surrogates, zeros, what looks like the record's own bytes."""
     failure = Failure("a\x00b", "\ud800 \U0001f600 é", ('File "\udce9"', "\x00" * 40))
     record = lone_record()
-    journal(record, Outcome(1.0, failure, b"\x00" * 33), Outcome(2.0, None, b"\xff\n"))
+    note(record, Outcome(1.0, failure, b"\x00" * 33), Outcome(2.0, None, b"\xff\n"))
     assert list(record.outcomes()) == [Outcome(1.0, failure, b"\x00" * 33), Outcome(2.0, None, b"\xff\n")]
 
 
@@ -134,12 +134,12 @@ def test_a_long_line(size: int, fits: bool) -> None:
     memory[RECORD:] = b"\xaa" * RECORD
     record = Record(memory, 0)
     line = b"x" * size
-    journal(record, Outcome(1.0, None, line))
+    note(record, Outcome(1.0, None, line))
     assert list(record.outcomes()) == [Outcome(1.0, None, line if fits else b"")]
     assert memory[RECORD:] == b"\xaa" * RECORD
     failure = Failure("E", "why")
     record.committed(rest=False)
-    journal(record, Outcome(1.0, failure, line))
+    note(record, Outcome(1.0, failure, line))
     assert list(record.outcomes()) == [Outcome(1.0, failure)]
 
 
@@ -147,18 +147,18 @@ def test_a_long_line(size: int, fits: bool) -> None:
 def test_a_long_failure(text: str) -> None:
     """Loses its backtrace and the end of its message, even of its name; the line stays where it fits."""
     record = lone_record()
-    journal(record, Outcome(1.0, Failure("E", text, ("File x",) * 3000), b"line", counted=False))
+    note(record, Outcome(1.0, Failure("E", text, ("File x",) * 3000), b"line", counted=False))
     assert list(record.outcomes()) == [Outcome(1.0, Failure("E", text[:1000]), b"line", counted=False)]
     record.committed(rest=False)
-    journal(record, Outcome(1.0, Failure(text, text), b"x" * ROOM))
+    note(record, Outcome(1.0, Failure(text, text), b"x" * ROOM))
     assert list(record.outcomes()) == [Outcome(1.0, Failure(text[:1000], text[:1000]))]
 
 
-def test_a_full_journal() -> None:
+def test_a_full_record() -> None:
     """Takes no more, and says so; what stands in it stays, and when it is committed there is room."""
     record = lone_record()
     line = b"x" * 20_000
-    journal(record, Outcome(1.0, None, line), Outcome(2.0, None, line), Outcome(3.0, None, line))
+    note(record, Outcome(1.0, None, line), Outcome(2.0, None, line), Outcome(3.0, None, line))
     record.begin(2.0, 3.0)
     assert not record.end(Outcome(4.0, None, line))
     assert (record.begun, record.ended, [outcome.at for outcome in record.outcomes()]) == (True, 3, [1.0, 2.0, 3.0])

@@ -66,7 +66,7 @@ const short = (value) => (value >= 10000 ? number(Math.round(value / 1000)) + "k
 
 const INTERVALS = { 1: "a second", 60: "a minute", 3600: "an hour", 86400: "a day" };
 
-// Throughput, run times and queue times, side by side.
+// Throughput, run times and times in queue, side by side.
 export class Trio {
   constructor() {
     let told = null;
