@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from clues.errors import ConfigError
 from clues.event import Sample
+from clues.extras import too_old
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class HasState(Protocol):
 
 
 def needs(module: str, extra: str, who: str) -> None:
-    """Check that a library is installed, without importing it.
+    """Check that a library is installed, and new enough, without importing it.
 
     Args:
         module: its import name.
@@ -108,4 +109,7 @@ def needs(module: str, extra: str, who: str) -> None:
         found = None
     if found is None:
         msg = f"{who} needs {module}, which is not installed: pip install 'clues[{extra}]'"
+        raise ConfigError(msg)
+    if older := too_old(extra, module):
+        msg = f"{who} needs {older}: pip install 'clues[{extra}]'"
         raise ConfigError(msg)

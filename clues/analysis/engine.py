@@ -5,17 +5,21 @@ from __future__ import annotations
 from types import ModuleType
 
 from clues.errors import MissingExtraError
+from clues.extras import too_old
+
+_PART = "the event log as a database"
 
 
 def duckdb() -> ModuleType:
     """The library.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: it is not installed, or too old a release.
     """
     try:
         import duckdb as library  # noqa: PLC0415 - an extra
     except ImportError as error:
-        part = "the event log as a database"
-        raise MissingExtraError(part, "analysis", "duckdb") from error
+        raise MissingExtraError(_PART, "analysis", "duckdb") from error
+    if older := too_old("analysis", "duckdb"):
+        raise MissingExtraError(_PART, "analysis", older)
     return library

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from clues.publishers.spool import Spool
 
 _EXAMPLE = """\
@@ -130,13 +132,31 @@ def _configuration() -> tuple[list[str], list[str]]:
     for url in filter(None, map(str.strip, os.environ.get("CLUES_PUBLISHERS", "").split(","))):
         try:
             parts = split_url(url)
+            named.append(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
+            if parts.scheme in known:
+                _try(parts)
+            else:
+                problems.append(f"CLUES_PUBLISHERS: there is no publisher {parts.scheme}://")
         except ConfigError as error:
             problems.append(str(error))
-            continue
-        named.append(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
-        if parts.scheme not in known:
-            problems.append(f"CLUES_PUBLISHERS: there is no publisher {parts.scheme}://")
     return named, problems
+
+
+def _try(url: SplitResult) -> None:
+    """Make a publisher that ships, with a spool that is gone again; others may open a log, and are left alone.
+
+    Raises:
+        ConfigError: it can't be made: an option is mistaken, or a library is missing or too old.
+    """
+    from tempfile import TemporaryDirectory
+    from urllib.parse import urlencode, urlunsplit
+
+    from clues.plugs import publisher_class, publisher_from_url
+
+    if hasattr(publisher_class(url.scheme), "destination"):
+        with TemporaryDirectory(prefix="clues-doctor-") as folder:
+            query = "&".join(filter(None, (url.query, urlencode({"spool": folder}))))
+            publisher_from_url(urlunsplit(url._replace(query=query)))
 
 
 def _fast() -> dict[str, bool]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from clues.analysis.flow import Flow, flows
 from clues.config import default
+from clues.extras import too_old, wanted
 
 SYSTEMS = ("celery", "rq", "dramatiq", "huey", "arq", "taskiq")
 
@@ -40,20 +40,12 @@ def systems(*, loaded: bool) -> tuple[list[dict[str, Any]], list[str]]:
         except PackageNotFoundError:
             continue
         hooked = _hooked(name) if loaded else None
-        found.append({"name": name, "version": there, "tried_with": tried_with(name), "hooked": hooked})
+        found.append({"name": name, "version": there, "tried_with": wanted(name, name), "hooked": hooked})
         if loaded and name in sys.modules and not hooked:
             problems.append(f"the application imports {name}, and does not hook it: see clues.adapters.{name}")
+        if hooked and (older := too_old(name, name)):
+            problems.append(f"clues.adapters.{name} needs {older}")
     return found, problems
-
-
-def tried_with(name: str) -> str:
-    """The releases of a system that its extra wants, ``<5.8,>=5.3``."""
-    try:
-        wanted = requires("clues") or []
-    except PackageNotFoundError:
-        return ""
-    pattern = re.compile(rf"{name}\s*(?:\[[^]]*\])?\s*(?P<range>[^;]*?)\s*;\s*extra\s*==\s*['\"]{name}['\"]")
-    return next((found["range"] for line in wanted if (found := pattern.fullmatch(line))), "")
 
 
 def configured() -> dict[str, Any] | None:

@@ -52,20 +52,15 @@ def elasticsearch(
     """Install the templates and the lifecycle policy in Elasticsearch or OpenSearch."""
     import logging
 
-    from clues.cli.output import clean, say_error
-    from clues.errors import CluesError
+    from clues.cli.output import clean
     from clues.publishers.elasticsearch_setup import set_up
 
     for library in ("elastic_transport", "opensearch"):  # they warn of each 404, which here means: to be installed
         logging.getLogger(library).setLevel(logging.ERROR)
-    try:
-        client, target = _asked_for(to, namespace, index, dated=dated)
-        for step in set_up(client, target, delete_after=delete_after):
-            note = f" ({step.why})" if step.why else ""
-            print(clean(f"{step.outcome:<10} {step.what} {step.name}{note}"))
-    except CluesError as error:
-        say_error(error)
-        raise typer.Exit(1) from None
+    client, target = _asked_for(to, namespace, index, dated=dated)
+    for step in set_up(client, target, delete_after=delete_after):
+        note = f" ({step.why})" if step.why else ""
+        print(clean(f"{step.outcome:<10} {step.what} {step.name}{note}"))
 
 
 _URL = typer.Option("--url", metavar="URL", help="Where it is: https://host:port; user:password@ may be in it.")

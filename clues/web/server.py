@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clues.errors import MissingExtraError, PortTakenError
+from clues.extras import too_old
 
 if TYPE_CHECKING:
     from clues.resque.client import Resque
@@ -49,7 +50,7 @@ class Settings:
 
 
 def needs_extra() -> None:
-    """Check that what the page is served with is installed.
+    """Check that what the page is served with is installed, and new enough.
 
     Raises:
         MissingExtraError: it is not.
@@ -57,6 +58,8 @@ def needs_extra() -> None:
     for library in ("starlette", "uvicorn"):
         if importlib.util.find_spec(library) is None:
             raise MissingExtraError("clues web", "web", library)
+        if older := too_old("web", library):
+            raise MissingExtraError("clues web", "web", older)
 
 
 def serve(client: Resque, settings: Settings, ready: Callable[[str], object]) -> None:

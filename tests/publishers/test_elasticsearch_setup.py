@@ -6,10 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from typer import Typer
-from typer.testing import CliRunner
 
-from clues.cli import setup
+from clues.cli import main
 from clues.errors import ConfigError
 from clues.publishers.elasticsearch import target_of
 from clues.publishers.elasticsearch_client import Answer
@@ -86,33 +84,32 @@ def test_indices(fake: FakeElasticsearch) -> None:  # noqa: F811
     assert fake.templates["/_index_template/clues.events-one"]["index_patterns"] == ["one"]
 
 
-def test_command(fake: FakeElasticsearch) -> None:  # noqa: F811
-    own = Typer()
-    setup.add_to(own)
+def test_command(fake: FakeElasticsearch, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
     to = fake.url.replace("http", "elasticsearch+http")
-    done = CliRunner().invoke(own, ["setup", "elasticsearch", "--to", to, "--delete-after", "60d"])
-    assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[0] == ("installed  ILM policy logs-clues.events@lifecycle (deletes after 60d)")
-    assert done.output.splitlines()[-1] == "installed  index template logs-clues.events"
+    assert main(["setup", "elasticsearch", "--to", to, "--delete-after", "60d"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "installed  ILM policy logs-clues.events@lifecycle (deletes after 60d)"
+    assert told[-1] == "installed  index template logs-clues.events"
     fake.authorization = "Basic x"
-    assert "security_exception" in CliRunner().invoke(own, ["setup", "elasticsearch", "--to", to]).output
+    assert main(["setup", "elasticsearch", "--to", to]) == 1
+    assert "security_exception" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (["--to", "elasticsearch://127.0.0.1:1"], "can't reach http://127.0.0.1:1"),
-        (["--to", "nonsense"], "needs a host"),
-        (["--to", "elasticsearch://127.0.0.1:1", "--delete-after", "soon"], "an age is a number"),
-        (["--to", "elasticsearch://127.0.0.1:1", "--namespace", "A B"], "namespace must be"),
+        (["--to", "elasticsearch://127.0.0.1:1"], 1, "can't reach http://127.0.0.1:1"),
+        (["--to", "nonsense"], 2, "needs a host"),
+        (["--to", "elasticsearch://127.0.0.1:1", "--delete-after", "soon"], 2, "an age is a number"),
+        (["--to", "elasticsearch://127.0.0.1:1", "--namespace", "A B"], 2, "namespace must be"),
     ],
 )
-def test_command_says_what_is_wrong(arguments: list[str], message: str) -> None:
-    own = Typer()
-    setup.add_to(own)
-    done = CliRunner().invoke(own, ["setup", "elasticsearch", *arguments])
-    assert done.exit_code == 1
-    assert message in done.output
+def test_command_says_what_is_wrong(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As all commands do: 2 is for what was said, 1 for what happened."""
+    assert main(["setup", "elasticsearch", *arguments]) == code
+    assert message in capsys.readouterr().err
 
 
 class OpenSearch:
