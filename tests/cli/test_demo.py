@@ -19,7 +19,7 @@ from clues.demo.producer import due
 from clues.demo.redis_server import EmbeddedRedis, programs
 from clues.demo.workers import Workers, log_url
 from clues.errors import RedisServerError
-from tests.cli.running import clues, environment, read_so_far, read_to_end, start, start_in_terminal
+from tests.cli.running import clues, environment, read_to_end, start, start_in_terminal
 from tests.requirements import lacking
 from tests.waiting import wait_for
 
@@ -59,19 +59,10 @@ def still_there(processes: dict[int, int]) -> list[int]:
     return found
 
 
-def working_demo(folder: Path, process: subprocess.Popen[bytes], terminal: int | None = None) -> dict[int, int]:
-    """Wait until jobs are done; gives the demo's processes: Redis and two workers.
-
-    Its terminal is read meanwhile: a full one holds up who writes to it.
-    """
+def working_demo(folder: Path, process: subprocess.Popen[bytes]) -> dict[int, int]:
+    """Wait until jobs are done; gives the demo's processes: Redis and two workers."""
     log = folder / "events.log"
-
-    def has_finished_a_job() -> bool:
-        if terminal is not None:
-            read_so_far(terminal)
-        return log.exists() and b"perform_finished" in log.read_bytes()
-
-    wait_for(has_finished_a_job, "the first job's end")
+    wait_for(lambda: log.exists() and b"perform_finished" in log.read_bytes(), "the first job's end")
     found = family(process.pid)
     assert len(found) == 3
     return found
@@ -154,7 +145,7 @@ def test_told_to_stop_it_ends_all_it_started_and_sums_up(tmp_path: Path, number:
 
 def test_ctrl_c_in_a_terminal(tmp_path: Path) -> None:
     process, terminal = start_in_terminal(["demo", "--seconds", "300", "--workers", "2", "--dir", tmp_path])
-    children = working_demo(tmp_path, process, terminal)
+    children = working_demo(tmp_path, process)
     os.killpg(process.pid, signal.SIGINT)
     shown = read_to_end(terminal)
     os.close(terminal)
@@ -174,7 +165,7 @@ def test_killed_it_takes_its_children_along(tmp_path: Path) -> None:
 
 def test_a_terminal_that_is_gone_ends_it(tmp_path: Path) -> None:
     process, terminal = start_in_terminal(["demo", "--seconds", "300", "--workers", "2", "--dir", tmp_path])
-    children = working_demo(tmp_path, process, terminal)
+    children = working_demo(tmp_path, process)
     os.close(terminal)
     assert process.wait(60) == 0
     assert not still_there(children)
