@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -59,10 +60,19 @@ def still_there(processes: dict[int, int]) -> list[int]:
     return found
 
 
-def working_demo(folder: Path, process: subprocess.Popen[bytes]) -> dict[int, int]:
-    """Wait until jobs are done; gives the demo's processes: Redis and two workers."""
+def working_demo(folder: Path, process: subprocess.Popen[bytes], terminal: int | None = None) -> dict[int, int]:
+    """Wait until jobs are done; gives the demo's processes: Redis and two workers.
+
+    A terminal that nobody reads fills, and then its programs stand still: it is read meanwhile.
+    """
     log = folder / "events.log"
-    wait_for(lambda: log.exists() and b"perform_finished" in log.read_bytes(), "the first job's end")
+
+    def has_ended_a_job() -> bool:
+        if terminal is not None and select.select([terminal], [], [], 0)[0]:
+            os.read(terminal, 65536)
+        return log.exists() and b"perform_finished" in log.read_bytes()
+
+    wait_for(has_ended_a_job, "the first job's end", timeout=60)
     found = family(process.pid)
     assert len(found) == 3
     return found
@@ -165,7 +175,7 @@ def test_killed_it_takes_its_children_along(tmp_path: Path) -> None:
 
 def test_a_terminal_that_is_gone_ends_it(tmp_path: Path) -> None:
     process, terminal = start_in_terminal(["demo", "--seconds", "300", "--workers", "2", "--dir", tmp_path])
-    children = working_demo(tmp_path, process)
+    children = working_demo(tmp_path, process, terminal)
     os.close(terminal)
     assert process.wait(60) == 0
     assert not still_there(children)
