@@ -27,8 +27,21 @@ from clues.cli import (
     work,
     workers,
 )
+from clues.cli.manual import Manual, group_of, variables
+
+_MANUAL = Manual(
+    ("clues demo", "clues doctor", "clues tail --follow", "clues trace 0695f49c", "clues COMMAND --help"),
+    notes="""\
+New here? clues demo shows it all, on a Redis of its own.
+
+Most commands that look have --json. Which Redis: --redis, else the application's, else REDIS_URL. Which event log: what
+is named, else the first log:// of CLUES_PUBLISHERS.""",
+    environment=variables("CLUES_PUBLISHERS", "CLUES_SPOOL", "REDIS_URL", "NO_COLOR"),
+    exit_status={1: "what was asked for was not found, or failed"},
+)
 
 app = typer.Typer(
+    cls=group_of(_MANUAL),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,7 +56,7 @@ def _print_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="New here? Try:  clues demo")
+@app.callback()
 def clues(
     *,
     version: Annotated[
@@ -55,22 +68,22 @@ def clues(
 
 for part in (
     demo,
+    doctor,
     work,
     start,
     enqueue,
+    pause,
     queues,
     workers,
-    pause,
     failed,
+    web,
     tail,
     trace,
-    web,
-    query,
     report,
+    query,
     sla,
     compare,
     ship,
     setup,
-    doctor,
 ):
     part.add_to(app)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import DEFAULT_LOG, THEN, Manual, command
 from clues.cli.reading import Classes, Memory, Queues, Rotated, Since, Systems, Until
 
 if TYPE_CHECKING:
@@ -16,24 +17,23 @@ if TYPE_CHECKING:
     from clues.analysis.compare import Difference, Side
     from clues.analysis.database import Read
 
-_EXAMPLE = """\
-Examples:
-
-  clues compare before.log after.log
-
-  clues compare 'monday/*.log.gz' 'tuesday/*.log.gz' --fail-on worse --json
-
-  clues compare --split 2026-11-20T15:00
-
-  clues compare --split 2h /var/log/clues.log --rotated
-
-Two sets of logs, each a file, a pattern or a spool folder; or any number of them that --split divides at a deploy.
+_MANUAL = Manual(
+    (
+        "clues compare before.log after.log",
+        "clues compare 'monday/*.log.gz' 'tuesday/*.log.gz' --fail-on worse --json",
+        "clues compare --split 2026-11-20T15:00",
+        "clues compare --split 2h /var/log/clues.log --rotated",
+    ),
+    notes="""\
+Two sets of logs, each a file, a pattern or a spool folder; or any number of them that --split divides at a
+deploy.
 
 A class is called slower where its p50, p95 or p99 rose by --threshold, and by more than chance explains (the intervals
 of 99 % confidence don't overlap; a percentile of few values proves nothing). It fails more where Fisher's exact test
-says so at 1 %.
-
-Exit status: 0 fine; 1 --fail-on found something, or a file can't be read; 2 mistaken usage."""
+says so at 1 %.""",
+    environment=DEFAULT_LOG,
+    exit_status={1: "--fail-on found something, or a file can't be read"},
+)
 
 
 class FailOn(StrEnum):
@@ -46,7 +46,7 @@ class FailOn(StrEnum):
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(compare)
+    command(app, compare, _MANUAL, THEN)
 
 
 def compare(
@@ -78,7 +78,7 @@ def compare(
     rotated: Rotated = False,
     memory: Memory = "2GB",
 ) -> None:
-    """Compare two sets of logs, class by class: what got slower, what fails more."""
+    """Compare two sets of logs: what got slower, or fails more."""
     from clues.analysis.compare import FAILS_MORE, SLOWER, WORSE, differences
     from clues.cli.output import quiet_pipe
     from clues.cli.reading import chosen, tell_what_was_read

@@ -7,17 +7,22 @@ from typing import Annotated
 
 import typer
 
-_EXAMPLE = """\
-Examples:
+from clues.cli.manual import BEGIN, Manual, command, variables
 
-  clues demo
-
-  clues demo --seconds 8 --dir out --workers 2"""
+_MANUAL = Manual(
+    ("clues demo", "clues demo --seconds 8 --dir out --workers 2"),
+    notes="""\
+Nothing else is needed: it brings a Redis (clues[demo], or redis-server on PATH), and leaves nothing
+running. At its end it names the commands that dig into what it wrote.""",
+    environment=variables("CLUES_REDIS_SERVER", "NO_COLOR"),
+    files={"events.log": "the event log, in the folder of --dir"},
+    exit_status={1: "no Redis could be started, or a worker fell"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(demo)
+    command(app, demo, _MANUAL, BEGIN)
 
 
 def demo(
@@ -36,7 +41,7 @@ def demo(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="How many worker processes.")] = 3,
 ) -> None:
-    """Watch a small shop's jobs being worked, on a Redis of its own; nothing more is needed, or left running."""
+    """Watch a small shop's jobs being worked, on a Redis of its own."""
     from clues.cli.console import console
     from clues.cli.demo_screen import screen
     from clues.cli.demo_summary import print_summary

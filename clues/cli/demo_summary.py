@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import shutil
 import sys
@@ -78,11 +79,17 @@ def _commands(outcome: Outcome) -> list[Text]:
         found.append((f"{clues} trace {short(hash_of(outcome.import_job))} {log}", "a job that enqueued others"))
     found += [
         (f"{clues} tail --type failed {log}", "the last failures"),
+        (f"{clues} report {log}", f"percentiles, the slowest, failures{_needed()}"),
         (f"less {log}", "all events, one JSON object a line"),
     ]
     if outcome.former is not None:
         found.append((f"less {_shell(outcome.former)}", "those of the run before"))
     return [line for command, what in found for line in (Text(f"# {what}", style="dim"), Text(command, style="cyan"))]
+
+
+def _needed() -> str:
+    """What `clues report` still needs, in words."""
+    return "" if importlib.util.find_spec("duckdb") else "; needs pip install 'clues[analysis]'"
 
 
 def invocation() -> str:

@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clues.cli.manual import BEGIN, Manual, command, variables
+
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from clues.publishers.spool import Spool
 
-_EXAMPLE = """\
-Examples:
-
-  clues doctor
-
-  clues doctor --app shop.celery --log /var/log/clues.log
-
-  clues doctor --spool /var/spool/clues --json | jq '.destinations[].lag_seconds'
-
-Exit status: 0 all is well; 1 something is wrong, and said."""
+_MANUAL = Manual(
+    (
+        "clues doctor",
+        "clues doctor --app shop.celery --log /var/log/clues.log",
+        "clues doctor --spool /var/spool/clues --json | jq '.destinations[].lag_seconds'",
+    ),
+    environment=variables("CLUES_PUBLISHERS", "CLUES_SPOOL"),
+    exit_status={0: "all is well", 1: "something is wrong, and said"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(doctor)
+    command(app, doctor, _MANUAL, BEGIN)
 
 
 def doctor(
@@ -50,7 +51,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The findings as one JSON object.")] = False,
 ) -> None:
-    """Look at the configuration, the job systems, the event logs, the journal, and how far each back end is."""
+    """Check the configuration, job systems, logs, journal, back ends."""
     import json
 
     from clues.cli.output import quiet_pipe

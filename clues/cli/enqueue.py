@@ -7,21 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
+from clues.cli.manual import WORK, Manual, command, variables
 from clues.cli.options import Namespace, RedisUrl
 
-_EXAMPLE = """\
-Examples:
-
-  clues enqueue PdfGeneration 42 '{"pages": 3}' --queue pdf_generation
-
-  clues enqueue ChargeCard --app shop.jobs --json-args '[1042, "EUR"]'
-
-  clues enqueue Refund --queue payments -- -5"""
+_MANUAL = Manual(
+    (
+        """clues enqueue PdfGeneration 42 '{"pages": 3}' --queue pdf_generation""",
+        """clues enqueue ChargeCard --app shop.jobs --json-args '[1042, "EUR"]'""",
+        "clues enqueue Refund --queue payments -- -5",
+    ),
+    environment=variables("REDIS_URL", "CLUES_PUBLISHERS"),
+    exit_status={1: "a hook vetoed the job, or Redis can't be reached"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(enqueue)
+    command(app, enqueue, _MANUAL, WORK)
 
 
 def enqueue(

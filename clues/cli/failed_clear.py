@@ -21,6 +21,7 @@ from clues.cli.failed_options import (
     check_choice,
     filter_of,
 )
+from clues.cli.manual import Manual, command, variables
 from clues.cli.options import Namespace, RedisUrl
 
 if TYPE_CHECKING:
@@ -29,29 +30,24 @@ if TYPE_CHECKING:
     from clues.cli.failed_choice import Found
     from clues.resque import Failed
 
-_REMOVE_EXAMPLE = """\
-Examples:
+_REMOVE = Manual(
+    ("clues failed remove 17 kqzrfdmp", "clues failed remove --retried --until 7d"),
+    environment=variables("REDIS_URL"),
+    exit_status={1: "there was nothing to remove, or not all that was named"},
+)
 
-  clues failed remove 17 kqzrfdmp
-
-  clues failed remove --retried --until 7d
-
-Exit code 1: there was nothing to remove, or not all that was named."""
-
-_CLEAR_EXAMPLE = """\
-Examples:
-
-  clues failed clear
-
-  clues failed clear --until 30d --yes
-
-It removes what was there when it asked, nothing that has come since."""
+_CLEAR = Manual(
+    ("clues failed clear", "clues failed clear --until 30d --yes"),
+    notes="It removes what was there when it asked, nothing that has come since.",
+    environment=variables("REDIS_URL"),
+    exit_status={1: "Redis can't be reached"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog=_REMOVE_EXAMPLE)(remove)
-    app.command(epilog=_CLEAR_EXAMPLE)(clear)
+    command(app, remove, _REMOVE)
+    command(app, clear, _CLEAR)
 
 
 def remove(

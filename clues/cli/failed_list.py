@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clues.cli.failed_options import Classes, Exceptions, ListName, Queues, Retried, Since, Until, filter_of
+from clues.cli.manual import Manual, command, variables
 from clues.cli.options import Namespace, RedisUrl
 
 if TYPE_CHECKING:
@@ -14,29 +15,27 @@ if TYPE_CHECKING:
 
     from clues.cli.failed_choice import Found
 
-_LIST_EXAMPLE = """\
-Examples:
+_LIST = Manual(
+    (
+        "clues failed list",
+        "clues failed list --queue payments --not-retried --since 2026-11-20T15:00",
+        "clues failed list --all --json | jq -r .exception | sort | uniq -c",
+    ),
+    environment=variables("REDIS_URL"),
+    exit_status={1: "there is no such failure, or Redis can't be reached"},
+)
 
-  clues failed list
-
-  clues failed list --queue payments --not-retried --since 2026-11-20T15:00
-
-  clues failed list --all --json | jq -r .exception | sort | uniq -c
-
-Exit code 1: there is no such failure."""
-
-_SHOW_EXAMPLE = """\
-Examples:
-
-  clues failed show 17
-
-  clues failed show kqzrfdmp --json | jq .entry.payload.args"""
+_SHOW = Manual(
+    ("clues failed show 17", "clues failed show kqzrfdmp --json | jq .entry.payload.args"),
+    environment=variables("REDIS_URL"),
+    exit_status={1: "there is no such failure, or Redis can't be reached"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("list", epilog=_LIST_EXAMPLE)(list_failures)
-    app.command(epilog=_SHOW_EXAMPLE)(show)
+    command(app, list_failures, _LIST, name="list")
+    command(app, show, _SHOW)
 
 
 def list_failures(

@@ -22,6 +22,7 @@ from clues.cli.failed_options import (
     check_choice,
     filter_of,
 )
+from clues.cli.manual import Manual, command, variables
 from clues.cli.options import Namespace, RedisUrl
 
 if TYPE_CHECKING:
@@ -29,26 +30,26 @@ if TYPE_CHECKING:
 
     from clues.cli.failed_choice import Found
 
-_EXAMPLE = """\
-Examples:
-
-  clues failed retry 17 18
-
-  clues failed retry kqzrfdmp
-
-  clues failed retry --class ChargeCard --exception TimeoutError --since 2h
-
-  clues failed retry --all
-
-The entries stay, marked as retried. What was retried already is left out, unless it is named, or --retried asks for it.
-Exit code 1: nothing was retried, or not all that was meant."""
+_MANUAL = Manual(
+    (
+        "clues failed retry 17 18",
+        "clues failed retry kqzrfdmp",
+        "clues failed retry --class ChargeCard --exception TimeoutError --since 2h",
+        "clues failed retry --all",
+    ),
+    notes="""\
+The entries stay, marked as retried. What was retried already is left out, unless it is named, or --retried asks
+for it.""",
+    environment=variables("REDIS_URL"),
+    exit_status={1: "nothing was retried, or not all that was meant"},
+)
 
 _TOLD = 5
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(retry)
+    command(app, retry, _MANUAL)
 
 
 def retry(

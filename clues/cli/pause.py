@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import WORK, Manual, command, variables
 from clues.cli.options import Namespace, RedisUrl
 
 if TYPE_CHECKING:
@@ -13,32 +14,28 @@ if TYPE_CHECKING:
 
     from clues.resque import Paused, Resque
 
-_PAUSE_EXAMPLE = """\
-Examples:
+_PAUSE = Manual(
+    ("clues pause", "clues pause payments mailers"),
+    notes="""\
+Running jobs go on to their end. The first is obeyed by all workers, Ruby's too, the second by clues' workers
+only. A pause lasts until clues resume ends it, whatever is restarted meanwhile.""",
+    environment=variables("REDIS_URL"),
+    exit_status={1: "Redis can't be reached"},
+)
 
-  clues pause
-
-  clues pause payments mailers
-
-Running jobs go on to their end. The first is obeyed by all workers, Ruby's too, the second by clues' workers only. A
-pause lasts until clues resume ends it, whatever is restarted meanwhile."""
-
-_RESUME_EXAMPLE = """\
-Examples:
-
-  clues resume
-
-  clues resume payments
-
-  clues resume --all"""
+_RESUME = Manual(
+    ("clues resume", "clues resume payments", "clues resume --all"),
+    environment=variables("REDIS_URL"),
+    exit_status={1: "Redis can't be reached"},
+)
 
 Json = Annotated[bool, typer.Option("--json", help="What is paused now, as a JSON object.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog=_PAUSE_EXAMPLE)(pause)
-    app.command(epilog=_RESUME_EXAMPLE)(resume)
+    command(app, pause, _PAUSE, WORK)
+    command(app, resume, _RESUME, WORK)
 
 
 def pause(

@@ -8,26 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import DEFAULT_LOG, THEN, Manual, command
 from clues.cli.reading import Files, Memory, Rotated
 
 if TYPE_CHECKING:
     from clues.analysis.database import Database
 
-_EXAMPLE = """\
-Examples:
-
-  clues query "SELECT worker_class, count(*), quantile_disc(time_to_perform, 0.95) AS p95 FROM jobs GROUP BY ALL"
-
-  clues query "FROM jobs WHERE metadata->>'order_id' = '4711'" events.log events.log.*.gz --json
-
-  clues query "FROM jobs WHERE state = 'waiting' ORDER BY enqueued_at" /var/spool/clues
-
-  clues query "FROM jobs" 'logs/**/*.log.gz' --format parquet --out jobs.parquet
-
-Tables: events, one row for each event, and jobs, one row for each attempt of a job. DESCRIBE jobs shows the columns;
-docs/analysis.md explains them. Times are in UTC, durations in seconds.
-
-Exit status: 0 fine; 1 a file can't be read, or the query failed; 2 the query is mistaken."""
+_MANUAL = Manual(
+    (
+        'clues query "SELECT worker_class, quantile_disc(time_to_perform, 0.95) AS p95 FROM jobs GROUP BY ALL"',
+        """clues query "FROM jobs WHERE metadata->>'order_id' = '4711'" events.log events.log.*.gz --json""",
+        """clues query "FROM jobs WHERE state = 'waiting' ORDER BY enqueued_at" /var/spool/clues""",
+        """clues query "FROM jobs" 'logs/**/*.log.gz' --format parquet --out jobs.parquet""",
+    ),
+    notes="""\
+Tables: events, one row for each event, and jobs, one row for each attempt of a job. DESCRIBE jobs shows the
+columns; docs/analysis.md explains them. Times are in UTC, durations in seconds.""",
+    environment=DEFAULT_LOG,
+    exit_status={1: "a file can't be read, or the query failed", 2: "the query is mistaken"},
+)
 
 _MOST_ROWS = 1_000
 
@@ -43,7 +42,7 @@ class Format(StrEnum):
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(query)
+    command(app, query, _MANUAL, THEN)
 
 
 def query(
@@ -60,7 +59,7 @@ def query(
     rotated: Rotated = False,
     memory: Memory = "2GB",
 ) -> None:
-    """Ask event logs in SQL: tables events and jobs, read-only, no server."""
+    """Ask event logs in SQL: tables events and jobs, read-only."""
     from clues.analysis.needs import needs
     from clues.cli.output import quiet_pipe
     from clues.cli.query_errors import explained

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clues.cli.manual import NOW, Manual, command, variables
 from clues.cli.options import Namespace, RedisUrl
 
 if TYPE_CHECKING:
@@ -13,19 +14,17 @@ if TYPE_CHECKING:
 
     from clues.resque.waiting import Waiting, WaitingQueue
 
-_EXAMPLE = """\
-Examples:
-
-  clues queues
-
-  clues queues --json | jq '.queues[] | select(.oldest_age > 300) | .name'
-
-The age is that of the job at the head; ? where it was enqueued without clues. Exit code 1: no queue is known."""
+_MANUAL = Manual(
+    ("clues queues", "clues queues --json | jq '.queues[] | select(.oldest_age > 300) | .name'"),
+    notes="The age is that of the job at the head; ? where it was enqueued without clues.",
+    environment=variables("REDIS_URL"),
+    exit_status={1: "no queue is known, or Redis can't be reached"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(queues)
+    command(app, queues, _MANUAL, NOW)
 
 
 def queues(
@@ -34,7 +33,7 @@ def queues(
     namespace: Namespace = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; ages in seconds.")] = False,
 ) -> None:
-    """List the queues: their depth, the age of their oldest job, whether they are paused."""
+    """List the queues: depth, age of the oldest job, pauses."""
     from clues.cli.application import client_of, reaching_redis
     from clues.cli.output import quiet_pipe, say
     from clues.resque.waiting import look

@@ -7,32 +7,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import DEFAULT_LOG, THEN, Manual, command, variables
 from clues.cli.reading import Classes, Files, Memory, Queues, Rotated, Since, Systems, Until
 
 if TYPE_CHECKING:
     from clues.analysis.report import Report
 
-_EXAMPLE = """\
-Examples:
-
-  clues report
-
-  clues report --since 24h --queue mailers /var/log/clues.log --rotated
-
-  clues report 'logs/*.gz' --html report.html
-
-  clues report --markdown >> "$GITHUB_STEP_SUMMARY"
-
-The HTML file holds all that it needs: it works offline, and can be mailed.
-
-Exit status: 0 fine, 1 a file can't be read, 2 mistaken usage."""
+_MANUAL = Manual(
+    (
+        "clues report",
+        "clues report --since 24h --queue mailers /var/log/clues.log --rotated",
+        "clues report 'logs/*.gz' --html report.html",
+        'clues report --markdown >> "$GITHUB_STEP_SUMMARY"',
+    ),
+    notes="The HTML file holds all that it needs: it works offline, and can be mailed.",
+    environment=DEFAULT_LOG | variables("NO_COLOR"),
+    exit_status={1: "a file can't be read"},
+)
 
 _SPANS_OF_TEXT = 24
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(report)
+    command(app, report, _MANUAL, THEN)
 
 
 def report(
@@ -52,7 +50,7 @@ def report(
     rotated: Rotated = False,
     memory: Memory = "2GB",
 ) -> None:
-    """Tell what happened: percentiles over time, slowest, failures, retries, gaps, queues, workers."""
+    """Tell what happened: percentiles, slowest, failures, gaps."""
     from clues.analysis.needs import needs
     from clues.analysis.report import gathering
     from clues.analysis.report import report as made

@@ -7,34 +7,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import DELIVER, Manual, command, group_of, variables
+
 if TYPE_CHECKING:
     from clues.publishers.elasticsearch_client import Client
     from clues.publishers.elasticsearch_documents import Target
 
-_EXAMPLE = """\
-Examples:
+_ELASTICSEARCH = Manual(
+    (
+        "clues setup elasticsearch --to elasticsearch://localhost:9200",
+        "clues setup elasticsearch --to opensearch+https://admin:secret@search:9200 --delete-after 90d",
+    ),
+    notes="The URL is that of CLUES_PUBLISHERS. What is there stays as it is; so say it again after each upgrade.",
+    exit_status={1: "the cluster can't be reached, or refuses"},
+)
 
-  clues setup elasticsearch --to elasticsearch://localhost:9200
 
-  clues setup elasticsearch --to opensearch+https://admin:secret@search:9200 --namespace production --delete-after 90d
-
-The URL is that of CLUES_PUBLISHERS. What is there already stays as it is; so say it again after each upgrade."""
+_MANUAL = Manual(
+    (
+        "clues setup elasticsearch --to elasticsearch://localhost:9200",
+        "clues setup grafana --url http://localhost:3000 --api-key glsa_…",
+        "clues setup kibana --url http://localhost:5601",
+    ),
+    exit_status={1: "the back end can't be reached, or refuses"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.add_typer(_setup, name="setup")
+    setup = typer.Typer(cls=group_of(_MANUAL), no_args_is_help=True)
+    command(setup, elasticsearch, _ELASTICSEARCH)
+    command(setup, grafana, _GRAFANA)
+    command(setup, kibana, _KIBANA)
+    app.add_typer(
+        setup,
+        name="setup",
+        help="Make a back end ready for events: Elasticsearch, Grafana, Kibana.",
+        rich_help_panel=DELIVER,
+    )
 
 
-_setup = typer.Typer(no_args_is_help=True, help="Make a back end ready for events.")
-
-
-@_setup.callback()
-def _group() -> None:
-    """Make a back end ready for events."""
-
-
-@_setup.command(epilog=_EXAMPLE)
 def elasticsearch(
     *,
     to: Annotated[
@@ -71,27 +83,29 @@ _HEADER = typer.Option(
 )
 _INSECURE = typer.Option("--insecure", help="Take any certificate.")
 
-_GRAFANA_EXAMPLE = """\
-Examples:
+_GRAFANA = Manual(
+    (
+        "clues setup grafana --url http://localhost:3000 --api-key glsa_…",
+        "clues setup grafana --url https://admin:secret@grafana.example.com",
+    ),
+    notes="""\
+Data sources stay yours: each dashboard asks for one of Prometheus, and one of Elasticsearch, by a variable. What
+is there already and the same stays as it is; so say it again after each upgrade.""",
+    environment=variables("CLUES_SETUP_API_KEY", "CLUES_SETUP_USER"),
+    exit_status={1: "Grafana can't be reached, or refuses"},
+)
 
-  clues setup grafana --url http://localhost:3000 --api-key glsa_…
-
-  clues setup grafana --url https://admin:secret@grafana.example.com
-
-Data sources stay yours: each dashboard asks for one of Prometheus, and one of Elasticsearch, by a variable. What is
-there already and the same stays as it is; so say it again after each upgrade."""
-
-_KIBANA_EXAMPLE = """\
-Examples:
-
-  clues setup kibana --url https://elastic:secret@kibana:5601 --label plan --label clues.metrics.customer_id
-
-  clues setup kibana --url http://localhost:5601 --space jobs --index 'jobs-*'
-
-What an earlier version has installed is replaced; so say it again after each upgrade."""
+_KIBANA = Manual(
+    (
+        "clues setup kibana --url https://elastic:secret@kibana:5601 --label plan --label clues.metrics.customer_id",
+        "clues setup kibana --url http://localhost:5601 --space jobs --index 'jobs-*'",
+    ),
+    notes="What an earlier version has installed is replaced; so say it again after each upgrade.",
+    environment=variables("CLUES_SETUP_API_KEY", "CLUES_SETUP_USER"),
+    exit_status={1: "Kibana can't be reached, or refuses"},
+)
 
 
-@_setup.command(epilog=_GRAFANA_EXAMPLE)
 def grafana(
     *,
     url: Annotated[str, _URL],
@@ -111,7 +125,6 @@ def grafana(
     _tell(install(site, folder=folder))
 
 
-@_setup.command(epilog=_KIBANA_EXAMPLE)
 def kibana(
     *,
     url: Annotated[str, _URL],

@@ -7,33 +7,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clues.cli.manual import DELIVER, Manual, command, variables
+
 if TYPE_CHECKING:
     from clues.event import Publisher
     from clues.publishers.courier import Courier
     from clues.publishers.filed import FiledLines
     from clues.publishers.spool import Checkpoint, Spool
 
-_EXAMPLE = """\
-Examples:
+_MANUAL = Manual(
+    (
+        "clues ship events.log events.log.1.gz --to elasticsearch://localhost:9200",
+        "clues ship ~/.local/state/clues/spool/dead/*.jsonl --to elasticsearch://localhost:9200",
+        "clues ship --follow /var/spool/clues --to otlp://collector:4317 --to 'tcp://logstash:5000?events=failed'",
+    ),
+    notes="""\
+Files may be event logs, rotated and gzipped ones, journals and dead letters. What was delivered is remembered:
+the same command again goes on where it was interrupted, and delivers what the logs have got since. A back end that is
+down is waited for. With --follow it ships a spool, as a sidecar beside programs that don't, until TERM or Ctrl-C.
 
-  clues ship events.log events.log.1.gz --to elasticsearch://localhost:9200
-
-  clues ship ~/.local/state/clues/spool/dead/*.jsonl --to elasticsearch://localhost:9200
-
-  clues ship --follow /var/spool/clues --to otlp://collector:4317 --to 'tcp://logstash:5000?events=failed'
-
-Files may be event logs, rotated and gzipped ones, journals and dead letters. What was delivered is remembered: the same
-command again goes on where it was interrupted, and delivers what the logs have got since. A back end that is down is
-waited for. With --follow it ships a spool, as a sidecar beside programs that don't, until TERM or Ctrl-C.
-
-A URL may say which events it wants: ?events=failed,perform_finished&sample=0.1
-
-Exit status: 0 all was delivered; 1 some events were refused, or are left when --timeout is over."""
+A URL may say which events it wants: ?events=failed,perform_finished&sample=0.1""",
+    environment=variables("CLUES_SPOOL"),
+    files={"shipped/": "in the spool: how far each file was delivered, and what was refused"},
+    exit_status={0: "all was delivered", 1: "some events were refused, or are left when --timeout is over"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(ship)
+    command(app, ship, _MANUAL, DELIVER)
 
 
 def ship(
@@ -58,7 +60,7 @@ def ship(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The counts as one JSON object.")] = False,
 ) -> None:
-    """Send events to a back end: from logs and dead letters, or from a spool as it grows."""
+    """Send events to a back end: from logs, dead letters or a spool."""
     from clues.cli.output import say_error
 
     if bool(files) == bool(follow):

@@ -7,35 +7,42 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import DEFAULT_LOG, THEN, Manual, command
 from clues.cli.reading import Classes, Memory, Queues, Rotated, Since, Systems, Until
 
 if TYPE_CHECKING:
     from clues.analysis.promises import Promise
     from clues.analysis.sla import Verdict
 
-_EXAMPLE = """\
-Examples:
-
-  clues sla "queue=mailers time_in_queue p95 < 30s" "class=Pdf* time_to_perform p99 <= 2m" "failure_ratio < 1%"
-
-  clues sla --since 1h "metadata.plan=pro time_in_queue p99.9 < 5s" /var/log/clues.log --json
-
+_MANUAL = Manual(
+    (
+        'clues sla "queue=mailers time_in_queue p95 < 30s" "class=Pdf* time_to_perform p99 <= 2m" "failure_ratio < 1%"',
+        'clues sla --since 1h "metadata.plan=pro time_in_queue p99.9 < 5s" /var/log/clues.log --json',
+    ),
+    notes="""\
 A promise is: conditions, what is measured, a comparison, a limit.
 
-  conditions  queue=… class=… system=… host=… exception=… metadata.<key>=…; != for all others; * is any text; "quotes"
-  times       time_in_queue, time_to_perform, each with p50, p95, p99.9, …, min, max or mean; limits in us ms s m h d
-  shares      failure_ratio (failed for good, of all that ended), retry_ratio (of the attempts that ended); 1% or 0.01
+  conditions  queue=… class=… system=… host=… exception=… metadata.<key>=…
+              != for all others; * is any text; "quotes" for spaces
+  times       time_in_queue, time_to_perform, each with p50, p95, p99.9, …, min, max or mean
+              limits in us ms s m h d
+  shares      failure_ratio (failed for good, of all that ended)
+              retry_ratio (of the attempts that ended); 1% or 0.01
   numbers     enqueued finished failed retried destroyed waiting unfinished
 
-Percentiles are exact (nearest rank), and of all attempts, failures included.
-
-Exit status: 0 all were kept; 1 one was broken, or nothing was there to measure (see --allow-no-data); 2 one is
-mistaken."""
+Percentiles are exact (nearest rank), and of all attempts, failures included.""",
+    environment=DEFAULT_LOG,
+    exit_status={
+        0: "all were kept",
+        1: "one was broken, or nothing was there to measure (see --allow-no-data)",
+        2: "one is mistaken",
+    },
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(sla)
+    command(app, sla, _MANUAL, THEN)
 
 
 def sla(
@@ -61,7 +68,7 @@ def sla(
     rotated: Rotated = False,
     memory: Memory = "2GB",
 ) -> None:
-    """Check promises on times in queue, run times and failures against event logs."""
+    """Check promises on times in queue, run times and failures."""
     from clues.analysis.needs import needs
     from clues.analysis.sla import BROKEN, NO_DATA, gathering, judge
     from clues.cli.output import quiet_pipe

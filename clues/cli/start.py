@@ -7,17 +7,15 @@ from typing import Annotated
 
 import typer
 
+from clues.cli.manual import WORK, Manual, command
 from clues.cli.options import Namespace, RedisUrl
+from clues.variables import WORKERS
 
 _CONFIG = "clues.conf.py"
 
-_EXAMPLE = """\
-Examples:
-
-  clues start -c clues.conf.py
-
-  clues start -c clues.conf.py --queues critical
-
+_MANUAL = Manual(
+    ("clues start -c clues.conf.py", "clues start -c clues.conf.py --queues critical"),
+    notes="""\
 A config file:
 
   app = "shop.jobs"
@@ -28,17 +26,19 @@ A config file:
   def after_fork(starter, worker, nr):
       starter.logger.info("worker %d is %s", nr, worker.id)
 
-What the command line says counts first, then the config file, then the environment, whose variables are those of
-clues work. The log goes to standard output, or where the file says (logger); VERBOSE, LOGGING and VVERBOSE say more.
+What the command line says counts first, then the config file, then the environment. The log goes to standard output, or
+where the file says (logger).
 
-Signals: QUIT stops after the running jobs; TERM and INT stop now; USR1 kills the running jobs and goes on; USR2 takes
-no more jobs, CONT takes them again; TTIN and TTOU: one worker process more, or fewer; HUP: new code and new settings,
-one worker at a time. docs/starter.md tells all."""
+The signals are those of clues work; on HUP the config file is read again, too. docs/starter.md tells all.""",
+    environment=WORKERS,
+    files={"clues.conf.py": "the config file, in the present folder, if no other is named"},
+    exit_status={1: "the application or the file can't be loaded, or Redis refuses", 2: "a setting is mistaken"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(start)
+    command(app, start, _MANUAL, WORK)
 
 
 def start(

@@ -10,25 +10,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import DEFAULT_LOG, THEN, Manual, command, variables
 from clues.event import EventType
 
 if TYPE_CHECKING:
     from clues.analysis.reader import Entry, Reader
     from clues.analysis.tailed import TailedLogs
 
-_EXAMPLE = """\
-Examples:
-
-  clues tail --follow
-
-  clues tail --type failed --lines 50 /var/log/clues.log
-
-  clues tail --class ChargeCard --all --json | jq .metadata"""
+_MANUAL = Manual(
+    (
+        "clues tail --follow",
+        "clues tail --type failed --lines 50 /var/log/clues.log",
+        "clues tail --class ChargeCard --all --json | jq .metadata",
+    ),
+    environment=DEFAULT_LOG | variables("NO_COLOR"),
+    exit_status={1: "the log can't be read"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(tail)
+    command(app, tail, _MANUAL, THEN)
 
 
 def tail(

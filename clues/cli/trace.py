@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import DEFAULT_LOG, THEN, Manual, command, variables
+
 if TYPE_CHECKING:
     from clues.analysis.reader import Reader
     from clues.analysis.story import Timeline
 
-_EXAMPLE = """\
-Examples:
-
-  clues trace 0695f49c
-
-  clues trace 0695f49c events.log events.log.1.gz --json | jq '.attempts[].outcome'"""
+_MANUAL = Manual(
+    ("clues trace 0695f49c", "clues trace 0695f49c events.log events.log.1.gz --json | jq '.attempts[].outcome'"),
+    notes="A job is named by the first digits of its hash, or by its own system's id.",
+    environment=DEFAULT_LOG | variables("NO_COLOR"),
+    exit_status={1: "there is no such job in the logs, or they can't be read"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(trace)
+    command(app, trace, _MANUAL, THEN)
 
 
 def trace(
@@ -43,7 +45,7 @@ def trace(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The timeline as one JSON object.")] = False,
 ) -> None:
-    """Tell one job's life: each event, the gaps between, its fields, its error, the jobs it enqueued."""
+    """Tell one job's life, and which jobs it enqueued."""
     from clues.analysis.reader import Reader
     from clues.analysis.timeline import timeline
     from clues.cli.logs import logs_to_read

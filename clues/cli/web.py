@@ -8,25 +8,25 @@ from typing import Annotated
 
 import typer
 
+from clues.cli.manual import DEFAULT_LOG, NOW, Manual, command, variables
 from clues.cli.options import Namespace, RedisUrl
 
-_EXAMPLE = """\
-Examples:
-
-  clues web
-
-  clues web /var/log/clues.log --redis redis://cache:6379/1
-
-  clues web --write --port 0
-
-  clues web ~/.local/state/clues/spool --allow-host clues.example.com --metrics-open
-
-It prints a URL with a token; open it once, the browser remembers. CLUES_WEB_TOKEN sets the token. Ctrl-C ends it."""
+_MANUAL = Manual(
+    (
+        "clues web",
+        "clues web /var/log/clues.log --redis redis://cache:6379/1",
+        "clues web --write --port 0",
+        "clues web ~/.local/state/clues/spool --allow-host clues.example.com --metrics-open",
+    ),
+    notes="It prints a URL with a token; open it once, the browser remembers. Ctrl-C ends it. docs/web.md tells more.",
+    environment=DEFAULT_LOG | variables("REDIS_URL", "CLUES_WEB_TOKEN"),
+    exit_status={1: "the port is taken, or the log can't be read"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(web)
+    command(app, web, _MANUAL, NOW)
 
 
 def web(
@@ -57,7 +57,7 @@ def web(
     redis: RedisUrl = None,
     namespace: Namespace = None,
 ) -> None:
-    """Serve a local page: queues, workers, running jobs, failures, live events, each job's life, charts, /metrics."""
+    """Serve a local page: queues, workers, failures, jobs, /metrics."""
     from clues.cli.application import client_of
     from clues.cli.output import say
     from clues.web.server import Settings, needs_extra, serve

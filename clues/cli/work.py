@@ -7,28 +7,32 @@ from typing import Annotated
 
 import typer
 
+from clues.cli.manual import WORK, Manual, command
 from clues.cli.options import Namespace, RedisUrl
+from clues.variables import WORKERS
 
-_EXAMPLE = """\
-Examples:
+_MANUAL = Manual(
+    (
+        "clues work --app shop.jobs --queues critical,default",
+        "QUEUES='critical,*' WORKER_COUNT=4 JOBS_PER_FORK=100 clues work --app shop.initializer --app shop.jobs",
+    ),
+    notes="""\
+Resque's variables mean what they mean in Resque. Signals:
 
-  clues work --app shop.jobs --queues critical,default
-
-  QUEUES='critical,*' WORKER_COUNT=4 JOBS_PER_FORK=100 clues work --app shop.initializer --app shop.jobs
-
-Resque's environment means what it means in Resque: QUEUES, QUEUE, INTERVAL, MIN_INTERVAL, MAX_INTERVAL,
-BACKOFF_INTERVAL, FORK_PER_JOB, TERM_CHILD, GRACEFUL_TERM, RESQUE_TERM_TIMEOUT, RESQUE_PRE_SHUTDOWN_TIMEOUT, PIDFILE,
-BACKGROUND, RUN_AT_EXIT_HOOKS, COUNT, FAILURE_BACKEND, VERBOSE or LOGGING, VVERBOSE, RESQUE_PROCLINE_PREFIX. Besides:
-REDIS_URL; WORKER_COUNT processes of THREAD_COUNT threads, replaced after JOBS_PER_FORK jobs (1, 1 and 1); BATCH_SIZE
-jobs taken at once (1); HEARTBEAT_INTERVAL_SECONDS (2), HEARTBEATS_BEFORE_DEAD (25).
-
-Signals: QUIT stops after the running jobs; TERM and INT stop now; USR1 kills the running jobs and goes on; USR2 takes
-no more jobs, CONT takes them again; TTIN and TTOU: one worker process more, or fewer; HUP: new code, gracefully."""
+  QUIT          stop after the running jobs
+  TERM, INT     stop now
+  USR1          kill the running jobs, and go on
+  USR2, CONT    take no more jobs; take them again
+  TTIN, TTOU    one worker process more; one fewer
+  HUP           new code, one worker at a time""",
+    environment=WORKERS,
+    exit_status={1: "the application can't be loaded, or Redis refuses", 2: "a variable or an option is mistaken"},
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(work)
+    command(app, work, _MANUAL, WORK)
 
 
 def work(

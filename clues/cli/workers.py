@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clues.cli.manual import NOW, Manual, command, variables
 from clues.cli.options import Namespace, RedisUrl
 
 if TYPE_CHECKING:
@@ -17,24 +18,21 @@ if TYPE_CHECKING:
     from clues.resque import Resque
     from clues.resque.overview import Overview
 
-_EXAMPLE = """\
-Examples:
-
-  clues workers
-
-  clues workers --watch 5
-
-  clues workers --json | jq '.workers[] | select(.alive | not) | .id'
-
-A line for each tree, one below it for each of its threads; Ruby's workers stand last. beat: the age of the heartbeat;
-key: whether the key is there that runs out when a worker is dead. Exit code 1: there are no workers."""
+_MANUAL = Manual(
+    ("clues workers", "clues workers --watch 5", "clues workers --json | jq '.workers[] | select(.alive | not) | .id'"),
+    notes="""\
+A line for each tree, one below it for each of its threads; Ruby's workers stand last. beat: the age of the
+heartbeat; key: whether the key is there that runs out when a worker is dead.""",
+    environment=variables("REDIS_URL"),
+    exit_status={1: "there are no workers, or Redis can't be reached"},
+)
 
 _EVERY = 2.0
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(workers)
+    command(app, workers, _MANUAL, NOW)
 
 
 def workers(
@@ -47,7 +45,7 @@ def workers(
     namespace: Namespace = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object (a line); seconds and bytes.")] = False,
 ) -> None:
-    """Show the workers: what each runs and since when, heartbeats, memory, pauses."""
+    """Show the workers: what each runs, heartbeats, memory, pauses."""
     from clues.cli.application import client_of, reaching_redis
     from clues.cli.output import quiet_pipe, say
     from clues.resque.overview import look

@@ -100,10 +100,11 @@ def test_a_run_from_its_start_to_its_summary(tmp_path: Path) -> None:
     assert found.stdout.count("  enqueued   ") == kinds["enqueued"]
 
 
+@pytest.mark.usefixtures("duckdb")
 def test_the_commands_in_the_summary_work_as_they_stand(tmp_path: Path) -> None:
     out = clues("demo", "--seconds", "1", "--workers", "2", "--dir", tmp_path).stdout.splitlines()
-    commands = [line.strip() for line in out if " trace " in line or " tail " in line]
-    assert len(commands) == 3
+    commands = [line.strip() for line in out if " trace " in line or " tail " in line or " report " in line]
+    assert len(commands) == 4
     for command in commands:
         done = subprocess.run(
             shlex.split(command), capture_output=True, text=True, env=environment(), timeout=60, check=False

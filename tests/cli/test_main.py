@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from clues import __version__
+from clues.cli.manual import BEGIN, DELIVER, NOW, THEN, WORK
 from tests.analysis.made import a_life, lines
 from tests.cli.running import COMMAND, clues, environment, start
 
-COMMANDS = ["demo", "work", "enqueue", "queues", "workers", "pause", "resume", "failed", "tail", "trace"]
+COMMANDS = (
+    *("demo", "doctor", "work", "start", "enqueue", "pause", "resume", "queues", "workers", "failed", "web"),
+    *("tail", "trace", "report", "query", "sla", "compare", "ship", "setup"),
+)
 
 
 def test_the_version() -> None:
@@ -35,6 +39,24 @@ def test_every_command_has_an_example(command: str) -> None:
     assert found.returncode == 0
     assert "Examples:" in found.stdout
     assert f"clues {command}" in found.stdout
+    assert "Exit status:" in found.stdout
+
+
+def test_help_is_a_page_of_a_manual() -> None:
+    """Commands in groups, each told in one line; then what a manual's page has."""
+    shown = clues("--help", environ={"PATH": os.environ["PATH"], "COLUMNS": "80"}).stdout
+    groups = [line.strip("╭─╮ ") for line in shown.splitlines() if line.startswith("╭")]
+    assert groups == ["Options", BEGIN, WORK, NOW, THEN, DELIVER]
+    named = [line.split()[1] for line in shown.splitlines() if line.startswith("│ ") and line[2].isalpha()]
+    assert sorted(named) == sorted(COMMANDS)
+    assert not [line for line in shown.splitlines() if line.startswith("│   ")], "a summary takes two lines"
+    headings = [line.strip() for line in shown.splitlines() if line.startswith(" ") and line.rstrip().endswith(":")]
+    assert headings == ["Examples:", "Environment:", "Exit status:"]
+
+
+def test_help_without_rich_has_all_of_it_too() -> None:
+    shown = clues("tail", "--help", environ={"PATH": os.environ["PATH"], "TYPER_USE_RICH": "0"}).stdout
+    assert shown.index("--follow") < shown.index("\n\n Examples:\n") < shown.index(" Environment:") < shown.index("130")
 
 
 @pytest.mark.parametrize(
