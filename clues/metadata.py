@@ -11,16 +11,8 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from clues.event import TERMINAL, EventType
+from clues.system_keys import EVENT_KEYS, JOB_KEYS
 
-# Keys that speak of one event, not of the job: those a foreign item still carries are dropped when it is read.
-EVENT_KEYS = frozenset({
-    "_event_id", "_time_in_queue", "_time_to_perform", "_clock_skew", "_exception", "_message", "_backtrace", "_reason",
-    "_reporter", "_retrying", "_redelivered", "_traced_by", "_truncated",
-})  # fmt: skip
-# Keys that each event writes anew from what is known of the attempt.
-JOB_KEYS = frozenset({
-    "_event_hash", "_attempt", "_hostname", "_process", "_system", "_job_id", "_enqueued_time", "_scheduled_time",
-})  # fmt: skip
 SYSTEM_KEYS = EVENT_KEYS | JOB_KEYS
 
 END_OF_TIME = 253_402_300_800  # the year 10000; NaN, infinity and integers that no float holds are beyond it too

@@ -11,13 +11,14 @@ from typing import Any
 from clues.attempt import METADATA, Attempt
 from clues.errors import DecodeError, QueueNameError
 from clues.lifecycle import Lifecycle
-from clues.metadata import EVENT_KEYS, read_attempt
+from clues.metadata import read_attempt
 from clues.plain import plain
 from clues.resque import times
 from clues.resque.queues import check_name
 from clues.resque.store import Store, batched
 from clues.resque.stored_failure import FailureFilter, StoredFailure
 from clues.resque.wire import encode, join, members
+from clues.system_keys import EVENT_KEYS
 
 log = logging.getLogger("clues.resque")
 
@@ -49,7 +50,7 @@ class Failed:
 
     @property
     def name(self) -> str:
-        """The list's name, without the namespace: ``failed``, or ``<queue>_failed``."""
+        """The list's name, without the namespace, ``failed`` or ``<queue>_failed``."""
         return self._key.removeprefix(self._store.keys.prefix)
 
     def count(self, queue: str | None = None, worker_class: str | None = None) -> int:
