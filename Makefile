@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench servers mutants dashboards docs release clean
+.PHONY: help demo test check format bench servers mutants dashboards reference docs release clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -38,7 +38,10 @@ mutants: $(VENV)/.mutants ## make mistakes in the core, see tests find them: mak
 dashboards: $(VENV)/.dev ## make dashboards, rules and their metrics anew from clues/dashboards_source
 	@$(BIN)/python -m clues.dashboards_source
 
-docs: $(VENV)/.dev ## build the documentation: make docs ARGS=--open
+reference: $(VENV)/.dev ## make the reference's pages anew, from the code
+	@$(BIN)/python -m docs.reference_source
+
+docs: reference ## build the documentation: make docs ARGS=--open
 	@$(BIN)/python -m docs $(ARGS)
 
 release: $(VENV)/.release ## check, build, try, commit and tag: make release VERSION=1.0.0 ARGS=--dry-run

@@ -166,7 +166,7 @@ class Event:
 
     @property
     def marshalled(self) -> bytes:
-        """What direct publishers write: the user's marshaller's text in UTF-8, else the standard line."""
+        """What direct publishers write, which is the user's marshaller's text in UTF-8, else the standard line."""
         if self.marshaller is None:
             line = self._line
             if line is None:  # as in `line`, without a call

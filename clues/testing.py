@@ -27,7 +27,7 @@ class RecordingPublisher:
 
     @property
     def types(self) -> list[str]:
-        """The events' types, oldest first: ``["enqueued", "dequeued", …]``."""
+        """The events' types, oldest first, as in ``["enqueued", "dequeued", …]``."""
         return [event.event_type.value for event in self.events]
 
     def of(self, event_type: EventType | str) -> list[Event]:

@@ -35,6 +35,17 @@ extensions = [
     "sphinx.ext.napoleon",
 ]
 nitpicky = True
+nitpick_ignore_regex = [
+    ("py:class", r"collections\.abc\..*|clues\.metadata\.Failure"),  # types in fields' annotations
+    ("py:exc", "RedisError"),
+]
+
+default_role = "literal"  # docstrings put names in single backticks
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # signatures are in the sources' words; the text says types where they matter
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_use_rtype = False
 
 myst_heading_anchors = 6  # by the rule of forges: `page.md#which-question-which-command`
 suppress_warnings = ["myst.header"]  # a page may begin with any heading that reads well

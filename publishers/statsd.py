@@ -47,16 +47,16 @@ _LARGEST_MTU = 65507
 _LONGEST_PATH = 107  # what the system's address of a Unix socket holds
 _LONGEST_NAME = 200
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
-# Where an event's time is, and what its timer is called.
-_TIMED = {
+TIMED = {
     EventType.DEQUEUED: ("_time_in_queue", "time_in_queue"),
     EventType.PERFORM_FINISHED: ("_time_to_perform", "time_to_perform"),
     EventType.FAILED: ("_time_to_perform", "time_to_perform"),
 }
+"""Where an event's time is, and what its timer is called."""
 
 
 class StatsdPublisher:
-    """Counts and times jobs in statsd; see this module's table. It never waits, as `UDPPublisher`."""
+    """Counts and times jobs in statsd, by queue and class, and never waits; this module's table has the names."""
 
     url_options: ClassVar[Mapping[str, Reader]] = {
         "prefix": text_or_none,
@@ -187,15 +187,15 @@ class StatsdPublisher:
         self, kind: EventType, queue: str | None, worker_class: str | None
     ) -> tuple[bytes, str, list[tuple[bytes, bytes]]]:
         """An event's counter, where its time is, and what its timers' values stand between."""
-        event = Event(kind, "", queue, {_TIMED.get(kind, ("",))[0]: 0.0}, worker_class, [])
+        event = Event(kind, "", queue, {TIMED.get(kind, ("",))[0]: 0.0}, worker_class, [])
         (count, *timers) = [line for metric in self._metrics(event) for line in spelled(metric)]
         parts = [timer.partition(b":0|") for timer in timers]
-        return count, _TIMED[kind][0] if kind in _TIMED else "", [(begin + b":", b"|" + end) for begin, _, end in parts]
+        return count, TIMED[kind][0] if kind in TIMED else "", [(begin + b":", b"|" + end) for begin, _, end in parts]
 
     def _metrics(self, event: Event) -> Iterator[Metric]:
         yield self._metric(event.event_type.value, 1, "c", event)
-        if event.event_type in _TIMED:
-            key, name = _TIMED[event.event_type]
+        if event.event_type in TIMED:
+            key, name = TIMED[event.event_type]
             took = _milliseconds(event.metadata.get(key))
             if took is not None:
                 yield self._metric(name, took, "ms", event)

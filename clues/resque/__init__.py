@@ -134,10 +134,12 @@ def enqueue_many(
 def reenqueue(*args: Any) -> Receipt | None:
     """`Resque.reenqueue` on the process-wide client: the rest of the running job's work, when it finds itself stopping.
 
-    for position, number in enumerate(numbers):
-        if resque.stopping():
-            return resque.reenqueue(numbers[position:])
-        work_on(number)
+    ::
+
+        for position, number in enumerate(numbers):
+            if resque.stopping():
+                return resque.reenqueue(numbers[position:])
+            work_on(number)
     """
     return client().reenqueue(*args)
 

@@ -40,7 +40,7 @@ PAGES = sorted(
 
 RUN = {"console", "python"}
 DATA = {"ini", "json", "toml", "yaml"}
-SHOWN = {"js", "nginx", "sql", "text"}
+SHOWN = {"{eval-rst}", "js", "nginx", "sql", "text"}
 _MARK = re.compile(r"<!-- (not run: |tried by |with |until: |in the background)(.*?) ?-->")
 _NAMED = re.compile(r"# (?P<path>[\w.-]+(?:/[\w.-]+)*\.(?:cfg|conf|ini|py|toml|ya?ml))(?:[:;,] .*)?\n")
 
