@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import json
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tests.docs.reading import Reader
 from tests.docs.snippets import DATA, PAGES, ROOT, RUN, SHOWN, Snippet, snippets
+from tests.docs.typed_commands import mistakes, typed
 
 EVERY = [snippet for page in PAGES for snippet in snippets(page)]
 
@@ -97,3 +99,22 @@ def test_data_can_be_read(snippet: Snippet) -> None:
         case "yaml":
             yaml = pytest.importorskip("yaml")
             assert all(document is not None for document in yaml.safe_load_all(snippet.text))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_commands_are_commands(page: str) -> None:
+    """Of clues, with options that they have: in shells' blocks, and within the text."""
+    text = (ROOT / page).read_text()
+    shells = [one.commands for one in snippets(page) if one.language in {"console", "sh"}]
+    inline = re.findall(r"`(clues [^`]+)`", text)
+    assert not [found for block in [*shells, *inline] for words in typed(block) for found in mistakes(words)]
+
+
+def test_a_mistaken_command_is_found() -> None:
+    """Wherever a shell would run it."""
+    text = "A=1 clues tail --folow x | clues tale\n$(clues failed list --nope) && echo clues nothing\nclues trace -f\n"
+    assert [found for words in typed(text) for found in mistakes(words)] == [
+        "clues tail has no option --folow",
+        "no command: clues tale",
+        "clues failed list has no option --nope",
+    ]
