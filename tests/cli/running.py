@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -84,6 +85,14 @@ def start_in_terminal(
         return start(*args, output=theirs, environ={"TERM": "xterm-256color", **(environ or {})}), ours
     finally:
         os.close(theirs)
+
+
+def read_so_far(terminal: int) -> str:
+    """What has come out of a terminal by now."""
+    found = b""
+    while select.select([terminal], [], [], 0)[0]:
+        found += os.read(terminal, 65536)
+    return found.decode(errors="replace")
 
 
 def read_to_end(terminal: int) -> str:

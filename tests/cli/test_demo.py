@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import shlex
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from clues.demo.producer import due
 from clues.demo.redis_server import EmbeddedRedis, programs
 from clues.demo.workers import Workers, log_url
 from clues.errors import RedisServerError
-from tests.cli.running import clues, environment, read_to_end, start, start_in_terminal
+from tests.cli.running import clues, environment, read_so_far, read_to_end, start, start_in_terminal
 from tests.requirements import lacking
 from tests.waiting import wait_for
 
@@ -63,16 +62,16 @@ def still_there(processes: dict[int, int]) -> list[int]:
 def working_demo(folder: Path, process: subprocess.Popen[bytes], terminal: int | None = None) -> dict[int, int]:
     """Wait until jobs are done; gives the demo's processes: Redis and two workers.
 
-    A terminal that nobody reads fills, and then its programs stand still: it is read meanwhile.
+    Its terminal is read meanwhile: a full one holds up who writes to it.
     """
     log = folder / "events.log"
 
-    def has_ended_a_job() -> bool:
-        if terminal is not None and select.select([terminal], [], [], 0)[0]:
-            os.read(terminal, 65536)
+    def has_finished_a_job() -> bool:
+        if terminal is not None:
+            read_so_far(terminal)
         return log.exists() and b"perform_finished" in log.read_bytes()
 
-    wait_for(has_ended_a_job, "the first job's end", timeout=60)
+    wait_for(has_finished_a_job, "the first job's end")
     found = family(process.pid)
     assert len(found) == 3
     return found
@@ -156,7 +155,7 @@ def test_told_to_stop_it_ends_all_it_started_and_sums_up(tmp_path: Path, number:
 
 def test_ctrl_c_in_a_terminal(tmp_path: Path) -> None:
     process, terminal = start_in_terminal(["demo", "--seconds", "300", "--workers", "2", "--dir", tmp_path])
-    children = working_demo(tmp_path, process)
+    children = working_demo(tmp_path, process, terminal)
     os.killpg(process.pid, signal.SIGINT)
     shown = read_to_end(terminal)
     os.close(terminal)

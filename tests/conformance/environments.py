@@ -1,4 +1,4 @@
-"""Environments of job systems, each release in one of its own under ``.adapters/`` of the checkout, made once."""
+"""Environments of job systems, made once: each release in one of its own under ``.adapters/3.11/`` of the checkout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RELEASES = Path(__file__).parent / "releases"
 """``celery-newest.txt``, ``celery-oldest.txt``: what pip installs; ``clues`` itself comes from the checkout."""
 
 ROOT = Path(__file__).parents[2]
-_PLACE = ROOT / ".adapters"
+_PLACE = ROOT / ".adapters" / "{}.{}".format(*sys.version_info)  # Pythons that run at once take none from each other
 _PATIENCE = 300.0  # seconds
 
 
@@ -28,7 +28,7 @@ def python_of(name: str) -> Path:
     requirements = RELEASES / f"{name}.txt"
     origin = f"{sys.version}\n{requirements.read_text()}"
     place = _PLACE / name
-    _PLACE.mkdir(exist_ok=True)
+    _PLACE.mkdir(parents=True, exist_ok=True)
     with (_PLACE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made = place / "made-from.txt"
