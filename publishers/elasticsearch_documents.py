@@ -8,12 +8,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 from clues.event import Event, EventType, json_encoder
 from clues.metadata import SYSTEM_KEYS, read_attempt, read_hash, timestamp
 from clues.publishers.elasticsearch_metadata import LONG, MAX_VALUE, Shaped, as_text, fits
+from clues.publishers.elasticsearch_times import Moment, moment
 from clues.publishers.lines import reader
 
 ECS_VERSION = "8.17.0"
@@ -38,7 +39,6 @@ _SELDOM = frozenset({"_traceparent", "_exception", "_message", "_backtrace"})
 _NOTHING = object()
 LONGEST_TIME = 1e9  # seconds, 30 years; more is no time, and no long of nanoseconds
 _LAST_SECOND = 253_402_300_799  # of the year 9999, since the epoch
-_USUAL = len("2026-11-20T20:59:58.123456Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,68 +306,6 @@ def encode(value: object) -> bytes:
         return json_encoder()(value)
     except (TypeError, ValueError, RecursionError):  # half a character, an integer beyond 64 bits, ever deeper lists
         return as_text(value).encode()
-
-
-class Moment(NamedTuple):
-    """An event's time.
-
-    Attributes:
-        text: as documents have it, in UTC.
-        second: the time to the second.
-        micro: the microseconds beyond.
-    """
-
-    text: str
-    second: datetime
-    micro: int
-
-    def before(self, seconds: float) -> str | None:
-        """The time so many seconds before; None where that is before all times."""
-        # Most ended in the second in which they began, or in one that others began in: no date is reckoned.
-        back, micro = divmod(self.micro - round(seconds * 1_000_000), 1_000_000)
-        try:
-            return f"{_seconds_before(self.second, -back)}{micro:06d}Z"
-        except OverflowError:
-            return None
-
-
-@functools.lru_cache(maxsize=256)
-def _seconds_before(at: datetime, seconds: int) -> str:
-    return _iso(at - timedelta(seconds=seconds))[:20]
-
-
-def moment(text: str) -> Moment:
-    """An event's time from its timestamp.
-
-    Raises:
-        ValueError: it is none.
-    """
-    micro = text[20:26]
-    if len(text) == _USUAL and text[26] == "Z" and micro.isdecimal() and micro.isascii():
-        spelled, at = second(text[:20])
-        return Moment(f"{spelled}{micro}Z", at, int(micro))
-    at = _parsed(text)
-    return Moment(_iso(at), at.replace(microsecond=0), at.microsecond)
-
-
-@functools.lru_cache(maxsize=64)
-def second(begin: str) -> tuple[str, datetime]:
-    """The second that a timestamp begins with, as it is to be spelled; many events are of one."""
-    at = _parsed(f"{begin}000000Z")  # with what the timestamp ends with, so that none is read that is none
-    return _iso(at)[:20], at
-
-
-def _parsed(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        msg = f"not an event: {text[:64]!r} is no time"
-        raise ValueError(msg) from None
-
-
-def _iso(at: datetime) -> str:
-    return f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _text(value: object) -> str | None:

@@ -15,7 +15,9 @@ from typing import NamedTuple
 from clues.event import Event, EventType
 from clues.metadata import read_attempt
 from clues.publishers import elasticsearch_documents as documents
-from clues.publishers.elasticsearch_documents import LONGEST_TIME, Moment, Target, bulk_lines
+from clues.publishers import elasticsearch_times as times
+from clues.publishers.elasticsearch_documents import LONGEST_TIME, Target, bulk_lines
+from clues.publishers.elasticsearch_times import Moment
 from clues.publishers.lines import object_reader
 
 # A head holds nothing that JSON spells but as it is.
@@ -123,7 +125,7 @@ class Quick:
 
     def _read_second(self, begin: bytes) -> _Second | None:
         try:
-            spelled, at = documents.second(begin.decode())
+            spelled, at = times.second(begin.decode())
         except ValueError:
             return None
         return _Second(at, documents.action(self._target.index(at)) + b'"') if spelled.encode() == begin else None

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from clues.dashboards_source import grafana, kibana
+from clues.dashboards_source import grafana, grafana_queries, kibana
 from clues.dashboards_source.files import DASHBOARDS, for_kibana
 from clues.dashboards_source.model import Combined, Dashboard, Events, Panel, Value
 from clues.dashboards_source.one_job import ONE_JOB
@@ -226,7 +226,7 @@ def test_grafana(cluster: Cluster, dashboard: Dashboard, panel: Panel) -> None:
         assert hashes <= {event.metadata["_event_hash"] for event in wanted}
         return
     groups = expected(cluster, events)
-    plain = [*grafana._plain(events)]
+    plain = [*grafana_queries.plain(events)]
     labels = {value.only: value.name for value in reversed(plain)}
     for target in targets:
         body = ask(cluster.client, cluster.index, of_grafana(target, values))
