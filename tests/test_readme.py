@@ -19,15 +19,10 @@ CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)  # has brackets, but
 def test_snippets(tmp_path: Path, redis_url: str) -> None:
     """What it tells one to do is done, and then the log has all that it speaks of."""
     with Reader(tmp_path, redis_url, snippets("README.md")) as reader:
-        assert reader.read() >= 8
+        assert reader.read() >= 5
     events = [json.loads(line) for line in (tmp_path / "events.log").read_text().splitlines()]
-    assert {event["event_type"] for event in events} >= {
-        "enqueued",
-        "dequeued",
-        "perform_finished",
-        "failed",
-        "destroyed",
-    }
+    told = {event["event_type"] for event in events}
+    assert told >= {"enqueued", "dequeued", "perform_started", "perform_finished", "failed"}
     assert all(event["metadata"]["customer_id"] == 4711 for event in events if event["event_type"] == "failed")
 
 

@@ -114,7 +114,10 @@ def _courier(source: FiledLines, url: str, *, restart: bool) -> Courier:
         destination, choice = publisher.destination(), publisher.choice
     else:
         from clues.publishers.choice import Choice
+        from clues.publishers.stream import StandardOutPublisher
 
+        if isinstance(publisher, StandardOutPublisher):
+            _end_with_the_reader()
         destination, choice = Direct(publisher, _without_secrets(url)), Choice()
     courier = Courier(spool, destination, choice, Steering(), source=source)
     before = courier.checkpoint
@@ -122,6 +125,13 @@ def _courier(source: FiledLines, url: str, *, restart: bool) -> Courier:
     if restart:
         before.positions = {}
     return courier
+
+
+def _end_with_the_reader() -> None:
+    """What reads standard output may leave, as `head` does: that is the end, and not an outage to be waited for."""
+    import signal
+
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def _kept() -> Spool:

@@ -143,6 +143,16 @@ def test_what_it_keeps_is_in_the_spool(tmp_path: Path) -> None:
     assert len(list((spool / "shipped" / "dead").iterdir())) == 1
 
 
+def test_a_reader_that_leaves(tmp_path: Path) -> None:
+    """As `head` does: then it ends at once, and waits for no back end."""
+    log = tmp_path / "events.log"
+    log.write_bytes(lines(*range(2000)))
+    command = f"{sys.executable} -m clues ship {log} --to stdout:// | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.encode() == lines(0)
+    assert done.stderr == ""
+
+
 def test_logs_that_begin_alike(tmp_path: Path) -> None:
     """With the same comment: they are two all the same."""
     for name, number in (("a.log", 1), ("b.log", 2)):

@@ -48,7 +48,8 @@ def test_every_event_is_delivered_by_it(tmp_path: Path, redis_url: str) -> None:
         pid = shipper(made)
         made.enqueue("Noop", times=40)
         wait_for(lambda: made.stats() == (40, 0))
-        made.begin("a")
+        made.enqueue("Sleep", 60, "a")
+        made.wait_for_note("begun a")
         assert made.end(signal.SIGTERM) == 0
         found = delivered(made)
         assert {who for who, _ in found} == {pid}
@@ -99,10 +100,11 @@ def test_the_master_is_killed(tmp_path: Path, redis_url: str) -> None:
     """The shipper goes within its time; what is left stands in the journal, and the next tree's delivers it."""
     with tree(tmp_path / "app", redis_url, jobs=SHIPPING, **HERE) as made:
         shipper(made)
-        made.begin("a")
+        made.enqueue("Sleep", 60, "a")
+        made.wait_for_note("begun a")
         made.send(signal.SIGKILL)
         wait_for(lambda: not made.find(": Shipper"), "its end")
-        made.let_go("a")
+        (made.folder / "end a").touch()
         wait_for(lambda: not made.titles(), "the end of the orphans")
     with tree(tmp_path / "app", redis_url, jobs=SHIPPING, **HERE) as made:
         wait_for(lambda: len(delivered(made)) == 3)

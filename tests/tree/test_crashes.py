@@ -69,9 +69,10 @@ def test_redis_is_away(tmp_path: Path, threads: str) -> None:
         private_server("--appendonly", "yes", "--appendfsync", "always") as server,
         tree(tmp_path / "app", server.url, jobs=JOBS, THREAD_COUNT=threads) as made,
     ):
-        made.begin("a")
+        made.enqueue("Sleep", 60, "a")
+        made.wait_for_note("begun a")
         server.kill()
-        made.let_go("a")
+        (made.folder / "end a").touch()
         made.wait_for_note("ended a")
         made.wait_for_log("Redis does not serve")
         before, at = _cpu(made.titles()), time.monotonic()
