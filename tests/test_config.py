@@ -14,7 +14,7 @@ from clues import config as module
 from clues.config import Config, Settings, configure, configure_from_environment
 from clues.errors import ConfigError
 from clues.event import Event, EventType
-from clues.plugs import as_publisher, name_of
+from clues.plugs import as_publisher, name_of, publisher_schemes
 from clues.publishers import (
     CompositePublisher,
     LogPublisher,
@@ -330,6 +330,13 @@ def test_a_function_is_given_the_event() -> None:
     configure(heard.append, environ={}).publisher.publish(event)
     assert heard == [event]
     assert heard[0] is event
+
+
+def test_the_schemes_that_there_are() -> None:
+    """Those of the package's entry points, in order."""
+    found = publisher_schemes()
+    assert found == sorted(found)
+    assert {"log", "noop", "otlp", "stdout", "tcp"} <= set(found)
 
 
 def test_names_in_reports() -> None:

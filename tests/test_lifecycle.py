@@ -16,7 +16,7 @@ import pytest
 
 import clues
 from clues import clues_metadata, errors
-from clues.config import configure
+from clues.config import Settings, configure
 from clues.event import Event
 from clues.faults import Faults
 from clues.lifecycle import Lifecycle
@@ -24,6 +24,7 @@ from clues.metadata import Failure, failure_of, timestamp
 from clues.plugs import Item
 from clues.publishers import CompositePublisher, NoOpPublisher
 from clues.testing import RecordingPublisher, capture_events
+from tests.forks import forked
 from tests.stories import NOON, Clock, Stage, live, work
 
 LINE_KEYS = ["event_type", "timestamp", "queue", "metadata", "worker_class", "args"]
@@ -899,3 +900,51 @@ def test_processes_agree_on_the_hash_of_an_adopted_job() -> None:
     first, second, third = (one["_event_hash"] for one in stage.metadata)
     assert first == second != third
     assert len(first) == 32
+
+
+@pytest.mark.parametrize(
+    ("item", "carried"),
+    [
+        ({"traceparent": "00-a-b-01", "tracestate": "x=1"}, {"_traceparent": "00-a-b-01", "_tracestate": "x=1"}),
+        ({"traceparent": "00-a-b-01", "tracestate": 7}, {"_traceparent": "00-a-b-01"}),
+        ({"traceparent": "00-a-b-01"}, {"_traceparent": "00-a-b-01"}),
+        ({"traceparent": 7, "tracestate": "x=1"}, {}),
+        ({"tracestate": "x=1"}, {}),
+    ],
+)
+def test_the_trace_of_rubys_instrumentation_is_carried_on(item: Item, carried: dict[str, str]) -> None:
+    """It stands beside class and args; what clues has written itself goes first."""
+    stage = Stage()
+    item = {"class": "Job", "args": [], "clues_metadata": {"_event_hash": "ab"}, **item}
+    stage.lifecycle.dequeued("mail", item)
+    found = stage.metadata[0]
+    assert {key: value for key, value in found.items() if key.startswith("_trace")} == carried
+    item["clues_metadata"]["_traceparent"] = "00-own"
+    stage.lifecycle.dequeued("mail", item)
+    assert stage.metadata[1]["_traceparent"] == "00-own"
+    assert "_tracestate" not in stage.metadata[1]
+
+
+def test_a_job_systems_own_observing_that_fails_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """And said; unconfigured, nobody wants to know."""
+    stage = Stage()
+    stage.lifecycle.report(ValueError("no"))
+    assert caplog.messages == ["clues: ValueError: no; the job goes on"]
+    assert stage.config.faults.counts == {"clues": 1}
+    Stage().lifecycle.report(ValueError("no"), "its end is lost")
+    assert caplog.messages[1:] == ["clues: ValueError: no; its end is lost"]
+    Lifecycle(Settings()).report(ValueError("no"))
+    assert len(caplog.messages) == 2
+
+
+def test_a_forked_process_tells_its_own_id() -> None:
+    """In the items that it stamps, and in its events."""
+    stage = Stage()
+
+    def child() -> None:
+        item: Item = {"class": "Job", "args": []}
+        stage.lifecycle.enqueued(stage.lifecycle.stamp("mail", item))
+        assert item["clues_metadata"]["_process"] == os.getpid()
+        assert stage.metadata[-1]["_process"] == os.getpid()
+
+    assert forked(child) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clues.event import Event, EventType
-from clues.lines import EVENT_START, is_event, opened, salvaged
+from clues.lines import EVENT_START, count_lines, is_event, opened, salvaged
 
 LINE = Event(EventType.FAILED, "2026-11-20T20:59:58.123456Z", "mail", {}, "Job", [1]).line
 HOLDING = Event(EventType.FAILED, "2026-11-20T20:59:58.123456Z", "mail", {}, "Job", [{"event_type": "x"}]).line
@@ -47,3 +47,13 @@ def test_opened(tmp_path: Path) -> None:
     for name in ("a.log", "a.log.gz"):
         with opened(tmp_path / name) as stream:
             assert stream.read() == LINE
+
+
+def test_count_lines(tmp_path: Path) -> None:
+    """Of files of any size; what has no end yet is no line, and what is not there has none."""
+    path = tmp_path / "a.log"
+    assert count_lines(path) == 0
+    for lines, text in ((0, b""), (0, b"half"), (2, b"a\nb\nhalf"), (3_000_001, b"\n" * 3_000_001)):
+        path.write_bytes(text)
+        assert count_lines(path) == lines
+    assert count_lines(tmp_path) == 0

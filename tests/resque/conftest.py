@@ -1,4 +1,4 @@
-"""Real Redis servers, as many as a test wants; texts read as config files."""
+"""Real Redis servers, as many as a test wants; a client that counts; texts read as config files."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import redis as redis_py
 
 from clues.demo.redis_server import free_port
+from clues.resque import Resque
+from clues.resque.registry import Registry
 from clues.resque.starter import StarterConfig, read_config
 from tests.redis_server import binary
+from tests.resque.counting import Counting
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from redis import Redis
+
+    from tests.redis_server import RedisServer
     from tests.resque.configs import Read
 
 
@@ -97,3 +104,15 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
         return read_config(place)
 
     return read
+
+
+@pytest.fixture
+def counted(redis_server: RedisServer, redis: Redis) -> Iterator[Resque]:
+    """A client that counts its round trips, already connected."""
+    pool = redis_py.ConnectionPool(connection_class=Counting, host="127.0.0.1", port=redis_server.port)
+    counted = Resque(redis_py.Redis(connection_pool=pool), registry=Registry())
+    counted.size("warm")
+    counted.store.get_ready()
+    Counting.sent = 0
+    yield counted
+    pool.disconnect()

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import pytest
 import redis as redis_py
-from redis.connection import Connection
 
 import clues
 from clues import resque
@@ -30,6 +29,7 @@ from clues.resque.registry import Registry
 from clues.resque.worker import Worker
 from clues.testing import capture_events
 from tests.redis_server import RedisServer, private_server
+from tests.resque.counting import Counting
 
 Redis: TypeAlias = Any  # redis-py's types allow for clients that decode, at every answer
 
@@ -63,28 +63,6 @@ def numbers(redis: Redis, queue: str = "mail") -> list[Any]:
 
 
 # round trips
-
-
-class Counting(Connection):
-    """Counts what is sent in one go."""
-
-    sent = 0
-
-    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        type(self).sent += 1
-        super().send_packed_command(*args, **kwargs)  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-def counted(redis_server: RedisServer, redis: Redis) -> Iterator[Resque]:
-    """A client that counts its round trips, already connected."""
-    pool = redis_py.ConnectionPool(connection_class=Counting, host="127.0.0.1", port=redis_server.port)
-    counted = Resque(redis_py.Redis(connection_pool=pool), registry=Registry())
-    counted.size("warm")
-    counted.store.get_ready()
-    Counting.sent = 0
-    yield counted
-    pool.disconnect()
 
 
 @pytest.mark.parametrize("batch_size", [1000, 10, 7])

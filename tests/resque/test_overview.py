@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import pytest
-import redis as redis_py
-from redis.connection import Connection
 
 from clues.resque import Resque, times
 from clues.resque.overview import Overview, Running, WorkerState, look
 from clues.resque.registry import Registry
 from clues.resque.worker import Worker
-from tests.redis_server import RedisServer
+from tests.resque.counting import Counting
 
 Redis: TypeAlias = Any  # redis-py's types allow for clients that decode, at every answer
 
@@ -143,27 +141,6 @@ def test_what_is_left_of_forgotten_workers(client: Resque, redis: Redis) -> None
     assert look(client.store).workers == []
     redis.set("resque:worker:web-1:42:heartbeat", "t")
     assert not only(look(client.store)).registered
-
-
-class Counting(Connection):
-    """Counts what is sent in one go."""
-
-    sent = 0
-
-    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        type(self).sent += 1
-        super().send_packed_command(*args, **kwargs)  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-def counted(redis_server: RedisServer, redis: Redis) -> Iterator[Resque]:
-    """A client that counts its round trips, already connected."""
-    pool = redis_py.ConnectionPool(connection_class=Counting, host="127.0.0.1", port=redis_server.port)
-    counted = Resque(redis_py.Redis(connection_pool=pool), registry=Registry())
-    counted.size("warm")
-    Counting.sent = 0
-    yield counted
-    pool.disconnect()
 
 
 def test_few_round_trips(counted: Resque, redis: Redis) -> None:

@@ -48,8 +48,7 @@ def test_every_event_is_delivered_by_it(tmp_path: Path, redis_url: str) -> None:
         pid = shipper(made)
         made.enqueue("Noop", times=40)
         wait_for(lambda: made.stats() == (40, 0))
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         assert made.end(signal.SIGTERM) == 0
         found = delivered(made)
         assert {who for who, _ in found} == {pid}
@@ -100,11 +99,10 @@ def test_the_master_is_killed(tmp_path: Path, redis_url: str) -> None:
     """The shipper goes within its time; what is left stands in the journal, and the next tree's delivers it."""
     with tree(tmp_path / "app", redis_url, jobs=SHIPPING, **HERE) as made:
         shipper(made)
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         made.send(signal.SIGKILL)
         wait_for(lambda: not made.find(": Shipper"), "its end")
-        (made.folder / "end a").touch()
+        made.let_go("a")
         wait_for(lambda: not made.titles(), "the end of the orphans")
     with tree(tmp_path / "app", redis_url, jobs=SHIPPING, **HERE) as made:
         wait_for(lambda: len(delivered(made)) == 3)

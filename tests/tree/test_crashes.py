@@ -69,10 +69,9 @@ def test_redis_is_away(tmp_path: Path, threads: str) -> None:
         private_server("--appendonly", "yes", "--appendfsync", "always") as server,
         tree(tmp_path / "app", server.url, jobs=JOBS, THREAD_COUNT=threads) as made,
     ):
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         server.kill()
-        (made.folder / "end a").touch()
+        made.let_go("a")
         made.wait_for_note("ended a")
         made.wait_for_log("Redis does not serve")
         before, at = _cpu(made.titles()), time.monotonic()

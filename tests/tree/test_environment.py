@@ -117,7 +117,7 @@ def test_titles(tmp_path: Path, redis_url: str) -> None:
         wait_for(lambda: made.find(": Processing q since "))
         (title,) = (title for title in made.titles().values() if "Processing" in title)
         assert title.endswith("[Sleep]")
-        (made.folder / "end a").touch()
+        made.let_go("a")
         assert made.end() == 0
 
 
@@ -201,8 +201,7 @@ def test_set_means_present(tmp_path: Path, redis_url: str) -> None:
     """An empty TERM_CHILD is set, as is one of 0."""
     for number, value in enumerate(("", "0"), start=1):
         with tree(tmp_path / f"app{number}", redis_url, TERM_CHILD=value) as made:
-            made.enqueue("Sleep", 60, "a")
-            made.wait_for_note("begun a")
+            made.begin("a")
             assert made.end(signal.SIGTERM) == 0
             assert made.failures() == [("Resque::TermException", "SIGTERM")] * number
 

@@ -45,8 +45,7 @@ def test_stop_now(tmp_path: Path, redis_url: str, number: signal.Signals) -> Non
 def test_stop_now_with_term_child(tmp_path: Path, redis_url: str, number: signal.Signals) -> None:
     """l3: TermException is raised in the job."""
     with tree(tmp_path / "app", redis_url, TERM_CHILD="1") as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         assert made.end(number) == 0
         assert made.failures() == [("Resque::TermException", "SIGTERM")]
         assert made.stats() == (1, 1)
@@ -68,11 +67,10 @@ def test_time_to_finish(tmp_path: Path, redis_url: str) -> None:
     """l9: a job that ends within RESQUE_PRE_SHUTDOWN_TIMEOUT gets no exception."""
     environ = {"TERM_CHILD": "1", "RESQUE_PRE_SHUTDOWN_TIMEOUT": "30"}
     with tree(tmp_path / "app", redis_url, **environ) as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         made.send(signal.SIGTERM)
         wait_for(lambda: "received SIGTERM" in made.log())
-        (made.folder / "end a").touch()
+        made.let_go("a")
         assert made.program.wait(60) == 0
         assert made.notes() == ["begun a", "ended a"]
         assert made.stats() == (1, 0)
@@ -81,16 +79,14 @@ def test_time_to_finish(tmp_path: Path, redis_url: str) -> None:
 def test_graceful_term(tmp_path: Path, redis_url: str) -> None:
     """l4: TERM lets the job finish, as QUIT does; INT does not."""
     with tree(tmp_path / "app", redis_url, GRACEFUL_TERM="1") as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         made.send(signal.SIGTERM)
         wait_for(lambda: "received SIGTERM" in made.log())
-        (made.folder / "end a").touch()
+        made.let_go("a")
         assert made.program.wait(60) == 0
         assert (made.notes(), made.stats()) == (["begun a", "ended a"], (1, 0))
     with tree(tmp_path / "int", redis_url, GRACEFUL_TERM="1") as made:
-        made.enqueue("Sleep", 60, "b")
-        made.wait_for_note("begun b")
+        made.begin("b")
         assert made.end(signal.SIGINT) == 0
         assert [exception for exception, _ in made.failures()] == ["Resque::DirtyExit"]
 
@@ -104,7 +100,7 @@ def test_quit(tmp_path: Path, redis_url: str) -> None:
         for _ in range(3):
             made.send(signal.SIGQUIT)
         wait_for(lambda: "received SIGQUIT" in made.log())
-        (made.folder / "end a").touch()
+        made.let_go("a")
         assert made.program.wait(60) == 0
         assert (made.notes(), made.client.size("q"), made.stats()) == (["begun a", "ended a"], 1, (1, 0))
 
@@ -121,8 +117,7 @@ def test_usr1(tmp_path: Path, redis_url: str, environ: dict[str, str], failure: 
         made.send(signal.SIGUSR1)
         wait_for(lambda: "received USR1" in made.log())
         assert made.workers() == [before]
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         made.send(signal.SIGUSR1)
         wait_for(made.failures)
         made.enqueue("Sleep", 0, "b")
@@ -136,12 +131,11 @@ def test_usr1(tmp_path: Path, redis_url: str, environ: dict[str, str], failure: 
 def test_usr2_and_cont(tmp_path: Path, redis_url: str) -> None:
     """i: after the running job no more are taken, until CONT; no key is written."""
     with tree(tmp_path / "app", redis_url) as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         made.send(signal.SIGUSR2)
         wait_for(lambda: "received USR2" in made.log())
         made.enqueue("Sleep", 0, "b")
-        (made.folder / "end a").touch()
+        made.let_go("a")
         made.wait_for_note("ended a")
         wait_for(lambda: made.find(": Paused"), "the title")
         assert not made.client.store.client.exists("resque:pause-all-workers")
@@ -163,7 +157,7 @@ def test_stop_new_wait_kill_the_stuck_ones_go_on(tmp_path: Path, redis_url: str)
         made.send(signal.SIGUSR2)
         wait_for(lambda: "received USR2" in made.log())
         made.enqueue("Sleep", 0, "later")
-        (made.folder / "end good").touch()
+        made.let_go("good")
         made.wait_for_note("ended good")
         assert made.client.size("q") == 1
         made.send(signal.SIGUSR1)
@@ -176,11 +170,10 @@ def test_stop_new_wait_kill_the_stuck_ones_go_on(tmp_path: Path, redis_url: str)
 def test_without_forking(tmp_path: Path, redis_url: str) -> None:
     """l7: FORK_PER_JOB=false, TERM lets the job run to its end."""
     with tree(tmp_path / "app", redis_url, FORK_PER_JOB="false") as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         made.send(signal.SIGTERM)
         wait_for(lambda: "received SIGTERM" in made.log())
-        (made.folder / "end a").touch()
+        made.let_go("a")
         assert made.program.wait(60) == 0
         assert (made.notes(), made.stats()) == (["begun a", "ended a"], (1, 0))
 
@@ -188,8 +181,7 @@ def test_without_forking(tmp_path: Path, redis_url: str) -> None:
 def test_without_forking_with_term_child(tmp_path: Path, redis_url: str) -> None:
     """l8."""
     with tree(tmp_path / "app", redis_url, FORK_PER_JOB="false", TERM_CHILD="1") as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         assert made.end(signal.SIGTERM) == 0
         assert made.failures() == [("Resque::TermException", "SIGTERM")]
 

@@ -17,14 +17,13 @@ NEW = JOBS.replace('note("begun", name)', 'note("new", name)')
 def test_new_code(tmp_path: Path, redis_url: str) -> None:
     """The pid stays, the workers' code is new; the running job ends with the old code."""
     with tree(tmp_path / "app", redis_url, WORKER_COUNT="2", JOBS_PER_FORK="100") as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         ids = made.client.workers()
         (made.folder / "jobs.py").write_text(NEW)
         made.send(signal.SIGHUP)
         wait_for(lambda: "its workers take over" in made.log())
         assert made.notes() == ["begun a"]
-        (made.folder / "end a").touch()
+        made.let_go("a")
         wait_for(lambda: "all workers are the new mould's" in made.log())
         made.enqueue("Sleep", 0, "b")
         made.wait_for_note("new b")
@@ -72,15 +71,14 @@ def test_many_hups_are_two(tmp_path: Path, redis_url: str) -> None:
 def test_newer_code_need_not_wait(tmp_path: Path, redis_url: str) -> None:
     """A HUP while an old worker is still at a long job takes newer code to all others at once."""
     with tree(tmp_path / "app", redis_url, WORKER_COUNT="2", JOBS_PER_FORK="100") as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         for _ in range(3):
             turns = made.log().count("its workers take over")
             made.send(signal.SIGHUP)
             made.wait_for_log("its workers take over", turns + 1)
         assert made.notes() == ["begun a"]
         wait_for(lambda: len(made.find(": Mould")) <= 3, "the end of the moulds that nobody needs")
-        (made.folder / "end a").touch()
+        made.let_go("a")
         wait_for(lambda: "all workers are the new mould's" in made.log())
         wait_for(lambda: len(made.find(": Mould")) == 1)
         assert (made.failures(), made.end()) == ([], 0)
@@ -155,14 +153,13 @@ def test_fewer_while_busy(tmp_path: Path, redis_url: str) -> None:
 def test_the_mould_dies_in_the_middle(tmp_path: Path, redis_url: str) -> None:
     """The roll-over is finished by the next one."""
     with tree(tmp_path / "app", redis_url, WORKER_COUNT="2", JOBS_PER_FORK="100") as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         (made.folder / "jobs.py").write_text(NEW)
         made.send(signal.SIGHUP)
         wait_for(lambda: "its workers take over" in made.log())
         for pid in wait_for(made.moulds):
             os.kill(pid, signal.SIGKILL)
-        (made.folder / "end a").touch()
+        made.let_go("a")
         made.wait_for_note("ended a")
         made.enqueue("Sleep", 0, "b", times=4)
         made.wait_for_note("ended b", times=4)

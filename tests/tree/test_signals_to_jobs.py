@@ -30,8 +30,7 @@ def performing(made: Tree) -> int:
 def test_stop_now(tmp_path: Path, redis_url: str, environ: dict[str, str], number: signal.Signals) -> None:
     """Its job ends as one that is cut off when the tree is stopped; another process takes its place."""
     with tree(tmp_path / "app", redis_url, **LASTING, **environ) as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         pid = performing(made)
         os.kill(pid, number)
         made.enqueue("Sleep", 0, "b")
@@ -51,10 +50,8 @@ def test_stop_now(tmp_path: Path, redis_url: str, environ: dict[str, str], numbe
 def test_kill_the_job(tmp_path: Path, redis_url: str, environ: dict[str, str]) -> None:
     """USR1: only this process' job; with TERM_CHILD the process itself goes on, as the other one always does."""
     with tree(tmp_path / "app", redis_url, WORKER_COUNT="2", **LASTING, **environ) as made:
-        made.enqueue("Sleep", 60, "other")
-        made.wait_for_note("begun other")
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("other")
+        made.begin("a")
         pid = performing(made)
         os.kill(pid, signal.SIGUSR1)
         made.enqueue("Sleep", 0, "b")
@@ -64,7 +61,7 @@ def test_kill_the_job(tmp_path: Path, redis_url: str, environ: dict[str, str]) -
         (failed,) = wait_for(lambda: made.events("failed"))
         assert failed["args"] == [60, "a"]
         assert failed["metadata"]["_reason"] == ("killed:SIGUSR1" if environ else "killed:SIGKILL")
-        (made.folder / "end other").touch()
+        made.let_go("other")
         made.wait_for_note("ended other")
         assert made.end() == 0
 
@@ -97,12 +94,11 @@ def test_what_an_idle_one_ignores(tmp_path: Path, redis_url: str) -> None:
 def test_one_that_stands_by_leaves(tmp_path: Path, redis_url: str, number: signal.Signals) -> None:
     """It holds nothing; another one stands by in its place, and the running job goes on."""
     with tree(tmp_path / "app", redis_url) as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         (pid,) = wait_for(lambda: made.find(": Starting"), "its successor")
         os.kill(pid, number)
         wait_for(lambda: made.find(": Starting") not in ([], [pid]), "another one")
-        (made.folder / "end a").touch()
+        made.let_go("a")
         made.enqueue("Sleep", 0, "b")
         made.wait_for_note("ended b")
         assert (made.failures(), made.end()) == ([], 0)
@@ -112,11 +108,10 @@ def test_one_that_stands_by_leaves(tmp_path: Path, redis_url: str, number: signa
 def test_a_forked_child(tmp_path: Path, redis_url: str, environ: dict[str, str]) -> None:
     """It swallows them all, as Resque's does without TERM_CHILD."""
     with tree(tmp_path / "app", redis_url, jobs=FORKING, **environ) as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         for name in ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "CONT", "TTIN", "TTOU"):
             os.kill(performing(made), getattr(signal, f"SIG{name}"))
-        (made.folder / "end a").touch()
+        made.let_go("a")
         made.wait_for_note("ended a")
         wait_for(lambda: made.stats() == (1, 0))
         assert (made.failures(), made.end()) == ([], 0)
@@ -127,8 +122,7 @@ def test_its_worker_kills_it(tmp_path: Path, redis_url: str, environ: dict[str, 
     """USR1 to the worker ends the child's job, and the worker goes on, as in Resque (l5, l6)."""
     with tree(tmp_path / "app", redis_url, jobs=FORKING, **environ) as made:
         (worker,) = made.workers()
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         assert performing(made) != worker
         os.kill(worker, signal.SIGUSR1)
         made.enqueue("Sleep", 0, "b")

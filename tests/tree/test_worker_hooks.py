@@ -146,8 +146,7 @@ def test_stopping_a_forked_job(tmp_path: Path, redis_url: str) -> None:
     for environ, failure in (({}, "Resque::DirtyExit"), ({"TERM_CHILD": "1"}, "Resque::TermException")):
         with tree(tmp_path / failure.rpartition(":")[2], redis_url, jobs=FORKING, **environ) as made:
             made.client.failed.clear()
-            made.enqueue("Sleep", 60, "a")
-            made.wait_for_note("begun a")
+            made.begin("a")
             os.killpg(made.pid, signal.SIGTERM)
             assert made.program.wait(60) == 0
             assert [exception for exception, _ in made.failures()] == [failure]

@@ -18,12 +18,11 @@ HYBRID = {"WORKER_COUNT": "2", "JOBS_PER_FORK": "100"}
 def test_leave_after_the_job(tmp_path: Path, redis_url: str, number: signal.Signals) -> None:
     """QUIT and HUP: the job finishes, the process is replaced, the other one goes on."""
     with tree(tmp_path / "app", redis_url, ready=lambda made: len(made.workers()) == 2, **HYBRID) as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         pid = int(made.raw_notes()[0].split()[0])
         other = next(one for one in made.workers() if one != pid)
         os.kill(pid, number)
-        (made.folder / "end a").touch()
+        made.let_go("a")
         wait_for(lambda: len(made.workers()) == 2 and pid not in made.workers(), "the replacement")
         assert other in made.workers()
         assert (made.notes(), made.failures()) == (["begun a", "ended a"], [])
@@ -45,7 +44,7 @@ def test_stop_one_now(tmp_path: Path, redis_url: str, environ: dict[str, str], f
         pid = next(int(line.split()[0]) for line in made.raw_notes() if line.endswith(" a"))
         os.kill(pid, signal.SIGTERM)
         wait_for(made.failures)
-        (made.folder / "end b").touch()
+        made.let_go("b")
         made.wait_for_note("ended b")
         assert [exception for exception, _ in made.failures()] == [failure]
         assert made.end() == 0
@@ -85,12 +84,11 @@ def test_the_master_is_killed(tmp_path: Path, redis_url: str) -> None:
 def test_the_mould_is_killed(tmp_path: Path, redis_url: str) -> None:
     """Workers go on, with their jobs and with the next; another mould is started."""
     with tree(tmp_path / "app", redis_url) as made:
-        made.enqueue("Sleep", 60, "a")
-        made.wait_for_note("begun a")
+        made.begin("a")
         (mould,) = wait_for(made.moulds)
         os.kill(mould, signal.SIGKILL)
         wait_for(lambda: made.moulds() not in ([], [mould]), "another mould")
-        (made.folder / "end a").touch()
+        made.let_go("a")
         made.wait_for_note("ended a")
         made.enqueue("Sleep", 0, "b")
         made.wait_for_note("ended b")

@@ -165,6 +165,15 @@ class Tree:
         """What it has logged."""
         return (self.folder / "log").read_text()
 
+    def begin(self, name: str) -> None:
+        """Enqueue a job that goes on until it is let go, for a minute at most, and wait until it has begun."""
+        self.enqueue("Sleep", 60, name)
+        self.wait_for_note(f"begun {name}")
+
+    def let_go(self, name: str) -> None:
+        """Have such a job end."""
+        (self.folder / f"end {name}").touch()
+
     def enqueue(self, name: str, *args: object, times: int = 1) -> None:
         """Enqueue a job of its application, stamped as clues does."""
         for _ in range(times):
