@@ -1,9 +1,11 @@
 """clues: what happens to every background job, published.
 
-import clues
-from clues.publishers import LogPublisher
+In an application's initializer::
 
-clues.configure(publisher=LogPublisher("/var/log/clues.log"))
+    import clues
+    from clues.publishers import LogPublisher
+
+    clues.configure(publisher=LogPublisher("/var/log/clues.log"))
 """
 
 TYPE_CHECKING = False  # type checkers know the name; to import typing takes ten times as long as all that is here

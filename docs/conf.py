@@ -36,13 +36,23 @@ extensions = [
 ]
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"collections\.abc\..*|clues\.metadata\.Failure"),  # types in fields' annotations
+    (
+        "py:class",
+        r"(collections\.abc|logging|os|pathlib)\..*",
+    ),  # Python's own are not linked: that would ask the network
+    ("py:class", r"Place|PublisherLike|RedisBackend|RedisLike"),  # aliases
+    (
+        "py:class",
+        r"Registry|Store|clues\.(attempt\.Attempt|metadata\.Failure|publishers\.outbox\.Outbox)",
+    ),  # not public
     ("py:exc", "RedisError"),
 ]
 
 default_role = "literal"  # docstrings put names in single backticks
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # signatures are in the sources' words; the text says types where they matter
+autoclass_content = "both"  # a class says what it is for, its `__init__` what it takes
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_use_rtype = False

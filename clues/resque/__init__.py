@@ -1,5 +1,7 @@
 """clues' own job system, wire-compatible with Ruby's Resque both ways.
 
+A job, and how it is enqueued::
+
     from clues import resque
 
     class PdfGeneration:
