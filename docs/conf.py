@@ -36,15 +36,9 @@ extensions = [
 ]
 nitpicky = True
 nitpick_ignore_regex = [
-    (
-        "py:class",
-        r"(collections\.abc|logging|os|pathlib)\..*",
-    ),  # Python's own are not linked: that would ask the network
+    ("py:class", r"(collections\.abc|logging|os|pathlib)\..*"),  # Python's own: to link them would ask the network
     ("py:class", r"Place|PublisherLike|RedisBackend|RedisLike"),  # aliases
-    (
-        "py:class",
-        r"Registry|Store|clues\.(attempt\.Attempt|metadata\.Failure|publishers\.outbox\.Outbox)",
-    ),  # not public
+    ("py:class", r"clues\.(attempt|faults|metadata|publishers\.outbox|sanitize)\..*|Registry|Store"),  # not public
     ("py:exc", "RedisError"),
 ]
 
