@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench servers mutants dashboards reference docs release clean
+.PHONY: help demo test check format bench servers chaos mutants dashboards reference docs release clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ bench: $(VENV)/.dev ## measure: make bench ARGS="--quick"
 
 servers: $(VENV)/.dev ## start real back ends for the tests, where there is a JDK or go
 	@$(BIN)/python -m tests.servers run
+
+chaos: $(VENV)/.dev ## work under fire, and account for every job and event: make chaos ARGS="--minutes 5"
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 mutants: $(VENV)/.mutants ## make mistakes in the core, see tests find them: make mutants ARGS=clues/metadata.py
 	@$(BIN)/python -m tests.mutants $(ARGS)

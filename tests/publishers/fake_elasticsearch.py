@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import threading
@@ -121,7 +122,13 @@ def item_failure(status: int, kind: str, reason: str = "because") -> Item:
 @pytest.fixture
 def fake() -> Iterator[FakeElasticsearch]:
     """One that runs on loopback for a test."""
-    served = FakeElasticsearch()
+    with serving(FakeElasticsearch()) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def serving(served: FakeElasticsearch) -> Iterator[FakeElasticsearch]:
+    """Have it run on loopback."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

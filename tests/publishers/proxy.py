@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ class Proxy:
     Attributes:
         port: where it listens; the same after it was down.
         black_hole: whether connections are taken, and nothing of them is handed on.
+        delay: seconds that each piece is held before it is handed on.
     """
 
     def __init__(self, to: int) -> None:
@@ -23,6 +25,7 @@ class Proxy:
         self._swallowed: list[socket.socket] = []
         self._lock = threading.Lock()
         self.black_hole = False
+        self.delay = 0.0
         self.port = 0
         self.up()
 
@@ -88,6 +91,7 @@ class Proxy:
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
+                time.sleep(self.delay)
                 target.sendall(data)
         for one in (source, target):
             with contextlib.suppress(OSError):
