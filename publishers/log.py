@@ -161,7 +161,7 @@ class _File:
     def _append(self, text: bytes) -> None:
         with (lock := self._using.lock):  # a forked child has another
             if lock is not self._opened_under or (self._flood.lets_look() and not self._is_current()):
-                self._open()
+                self._open_again()
             if self._doubtful and not self._ends_whole():
                 text = b"\n" + text
             self._doubtful = True  # until it is known that all was written
@@ -186,6 +186,16 @@ class _File:
         except OSError:
             return False
         return (found.st_dev, found.st_ino) == self._identity and self._is_ours(self._fd)
+
+    def _open_again(self) -> None:
+        """Open what is at the path now. Where no descriptor is left, the one we have will do, if its file is there."""
+        try:
+            self._open()
+        except OSError as error:
+            if error.errno not in {errno.EMFILE, errno.ENFILE} or self._fd < 0 or not self._is_ours(self._fd):
+                raise
+            if not os.fstat(self._fd).st_nlink:
+                raise
 
     def _open(self) -> None:
         fd = os.open(self.path, _FLAGS, _MODE)

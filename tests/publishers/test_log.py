@@ -415,6 +415,33 @@ def test_a_child_forked_while_a_thread_writes_can_write(log: LogPublisher, path:
     assert numbers(path) == [1]
 
 
+@pytest.mark.parametrize("rotated", [False, True])
+def test_no_descriptor_is_left(log: LogPublisher, path: Path, rotated: bool) -> None:
+    """A child goes on with its parent's, and so does who finds the file renamed: nothing is lost."""
+
+    def child() -> None:
+        if rotated:
+            log.publish(an_event(1))
+            path.rename(path.with_suffix(".1"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        log.publish(an_event(2))
+
+    assert forked(child) == 0
+    assert numbers(path.with_suffix(".1") if rotated else path) == ([1, 2] if rotated else [2])
+
+
+def test_no_descriptor_is_left_and_the_file_is_gone(log: LogPublisher, path: Path) -> None:
+    """What nobody would ever read is not taken for written."""
+
+    def child() -> None:
+        path.unlink()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        with pytest.raises(OSError, match="Too many open files"):
+            log.publish(an_event(2))
+
+    assert forked(child) == 0
+
+
 # --- disks that are full, and what is no file ---
 
 
