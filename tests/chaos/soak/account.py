@@ -44,11 +44,12 @@ def account(suite: Suite, scene: Scene, watch: Watch) -> Account:
     records = read(suite)
     back_ends = {one.name: Counter(one.counts()) for one in suite.back_ends}
     dead = {one.name: _dead_letters(suite, one.name) for one in suite.back_ends}
-    held = [one.name for one in suite.back_ends if one.held]
-    everywhere = set(records.log).union(*(back_ends[name] for name in held)) - {""}
-    _of_events(made, suite, scene, records, back_ends=back_ends, dead=dead, everywhere=everywhere)
-    made.figures["jobs of clues.resque"] = of_resque(records, everywhere, made.say)
-    made.figures["jobs of Celery"] = of_celery(records, everywhere, made.say)
+    everywhere = set(records.log).union(*back_ends.values()) - {""}
+    unseen = []
+    for name, of_system in (("clues.resque", of_resque), ("Celery", of_celery)):
+        made.figures[f"jobs of {name}"], some = of_system(records, everywhere, made.say)
+        unseen += some
+    _of_events(made, suite, scene, records, back_ends=back_ends, dead=dead, everywhere=everywhere, unseen=unseen)
     made.figures["faults that clues counted"] = {
         f"{culprit}: {error}": count for (culprit, error), count in sorted(records.faults.items())
     }
@@ -80,6 +81,7 @@ def _of_events(
     back_ends: dict[str, Counter[str]],
     dead: dict[str, set[str]],
     everywhere: set[str],
+    unseen: list[tuple[int, str]],
 ) -> None:
     log = records.log
     held = [one.name for one in suite.back_ends if one.held]
@@ -91,24 +93,30 @@ def _of_events(
         "in the log": len(log),
         "in the log more than once, by _event_id": sum(told.lines > 1 for told in log.values()),
         "torn lines in the log": records.torn,
-        "in the log, not in the journal": len(set(log) - journalled),
-        "in the journal, not in the log": len(journalled - set(log)),
+        "not in the journal": len(everywhere - journalled),
+        "not in the log": len(everywhere - set(log)),
+        "in neither, and seen over UDP": len(everywhere - journalled - set(log)),
+        "seen nowhere": len(unseen),
         "faults counted of the log": faults["log"],
         "faults counted of the journal": faults["journal"],
         "dropped by the journal, as the spool counts": dropped,
     }
     # The log comes first: whoever is killed between the two has not journalled. Ends are told again.
-    not_journalled = sorted(set(log) - journalled)
-    uncounted = max(0, len(not_journalled) - max(faults["journal"], dropped))
-    cut = [one for one in not_journalled if not one.endswith(":end") and log[one].process in scene.killed]
+    not_journalled = sorted(everywhere - journalled)
+    lost = len(not_journalled) + len(unseen)
+    uncounted = max(0, lost - max(faults["journal"], dropped))
+    cut = [
+        one for one in not_journalled if not one.endswith(":end") and one in log and log[one].process in scene.killed
+    ]
     made.figures["events"]["not counted, as their process was killed between log and journal"] = min(
         uncounted, len(cut)
     )
     if uncounted > len(cut):
-        made.say("events that are in the log alone, and nobody counted", sorted(set(not_journalled) - set(cut)))
-    not_logged = sorted(journalled - set(log))
-    if len(not_logged) > faults["log"]:
-        made.say("events that are not in the log, and nobody counted", not_logged)
+        left = [*unseen, *sorted(set(not_journalled) - set(cut))]
+        made.say("events that are not in the journal, and nobody counted", left)
+    not_logged = sorted(everywhere - set(log))
+    if len(not_logged) + len(unseen) > faults["log"]:
+        made.say("events that are not in the log, and nobody counted", [*unseen, *not_logged])
     for one in suite.back_ends:
         counts = back_ends[one.name]
         made.figures[f"to {one.name}"] = {

@@ -88,6 +88,17 @@ class Stories:
             "destroyed": self.count("destroyed"),
         }
 
+    def unseen(self) -> list[tuple[int, str]]:
+        """The events that must have been published, and are seen nowhere."""
+        found = [(n, "perform_started") for n, job in self.jobs.items() if job.begun and not self.began[n]]
+        found += [(n, "enqueued") for n, job in self.jobs.items() if job.pushed and not self._has(job, "enqueued")]
+        found += [(n, "dequeued") for n, job in self.jobs.items() if job.begun and not self._has(job, "dequeued")]
+        ran = {n for n, job in self.jobs.items() if job.ended or job.removed or self.records.failed[n, 1]}
+        return sorted(found + [(n, "end") for n in ran if 1 not in self.ends[n]])
+
+    def _has(self, job: Job, what: str) -> bool:
+        return any(f"{event_hash}:1:{what}" in self.everywhere for event_hash in job.hashes)
+
     def say_what_is_wrong(self, system: str, say: Say) -> None:
         """What holds for both systems, and does not."""
         jobs = self.jobs
@@ -97,26 +108,19 @@ class Stories:
         say(f"{system}: told as finished, and never came to its end", [
             n for n, job in jobs.items() if self.of(n, "perform_finished") > job.ended
         ])  # fmt: skip
-        say(f"{system}: began, and perform_started was told by nobody", [
-            n for n, job in jobs.items() if job.begun and not self.began[n]
-        ])  # fmt: skip
-        say(f"{system}: enqueued, and not told", [
-            n for n, job in jobs.items()
-            if job.pushed and not any(f"{one}:1:enqueued" in self.everywhere for one in job.hashes)
-        ])  # fmt: skip
         say(f"{system}: jobs with more than one hash", [n for n, job in jobs.items() if len(job.hashes) > 1])
 
 
-def of_resque(records: Records, everywhere: set[str], say: Say) -> dict[str, int]:
-    """What became of clues' own jobs; says what is wrong."""
+def of_resque(records: Records, everywhere: set[str], say: Say) -> tuple[dict[str, int], list[tuple[int, str]]]:
+    """What became of clues' own jobs, and the events of them that are seen nowhere; says what is wrong."""
     jobs = {n: job for n, job in records.jobs.items() if not is_celery(n)}
     stories = Stories(jobs, records, everywhere)
     stories.say_what_is_wrong("clues.resque", say)
     known = {n: job for n, job in jobs.items() if job.pushed or job.hashes or job.begun}
-    without = {n: job for n, job in known.items() if 1 not in stories.ends[n]}
-    ran = {n for n, job in without.items() if job.ended or job.removed or records.failed[n, 1]}
-    say("jobs that are lost", sorted(set(without) - ran))
-    say("jobs whose end was not told", sorted(ran))
+    say("jobs that are lost", [
+        n for n, job in known.items()
+        if 1 not in stories.ends[n] and not (job.ended or job.removed or records.failed[n, 1])
+    ])  # fmt: skip
     say(
         "attempts without an end",
         [(n, k) for n in known for k in stories.attempts[n] - {1} if k not in stories.ends[n]],
@@ -132,11 +136,11 @@ def of_resque(records: Records, everywhere: set[str], say: Say) -> dict[str, int
         n for n, job in known.items()
         if job.kind not in _REQUEUED and job.begun > max(1, len(stories.attempts[n]))
     ])  # fmt: skip
-    return stories.figures() | {"entries in failed": sum(records.failed.values())}
+    return stories.figures() | {"entries in failed": sum(records.failed.values())}, stories.unseen()
 
 
-def of_celery(records: Records, everywhere: set[str], say: Say) -> dict[str, int]:
-    """What became of Celery's jobs; says what is wrong. Messages that Celery lost are told as such."""
+def of_celery(records: Records, everywhere: set[str], say: Say) -> tuple[dict[str, int], list[tuple[int, str]]]:
+    """The same of Celery's jobs. Messages that Celery lost are told as such."""
     jobs = {n: job for n, job in records.jobs.items() if is_celery(n)}
     stories = Stories(jobs, records, everywhere)
     stories.say_what_is_wrong("Celery", say)
@@ -149,4 +153,4 @@ def of_celery(records: Records, everywhere: set[str], say: Say) -> dict[str, int
     return stories.figures() | {
         "delivered again": len(redelivered),
         "lost by Celery before they began": len(silent),
-    }
+    }, stories.unseen()
