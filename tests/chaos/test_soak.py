@@ -1,6 +1,6 @@
 """The soak's short form: everything at work for some seconds under fire, and nothing is unaccounted for.
 
-``make chaos`` is the long one. CLUES_SOAK_SEED makes it another one.
+``make chaos`` is the long one, as docs/soak.md tells. CLUES_SOAK_SEED makes it another one.
 """
 
 from __future__ import annotations
