@@ -86,3 +86,12 @@ def test_environment_is_read_at_the_edge() -> None:
     assert {
         path for path in readers if not path.startswith(("clues/cli/", "clues/demo/", "clues/publishers/"))
     } <= allowed
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_files_that_contributors_are_led_to_are_there(page: str) -> None:
+    """Each by its place, or, where the paragraph says in which package, by its name."""
+    named = re.findall(r"`([\w./-]+\.(?:py|lua|md|toml|yml))`", (ROOT / page).read_text())
+    assert len(named) > 15
+    names = {path.name for folder in ("clues", "publishers", "tests") for path in (ROOT / folder).rglob("*.*")}
+    assert [name for name in named if not (ROOT / name).exists() and ("/" in name or name not in names)] == []
