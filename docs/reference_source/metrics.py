@@ -62,4 +62,9 @@ def _statsd() -> Iterator[tuple[str, str, str, str]]:
         kinds = " and ".join(code(kind) for kind, (_, timer) in statsd.TIMED.items() if timer == name)
         yield code(f"{prefix}.{name}.<queue>.<class>"), "timer", "ms", f"`_{name}` of {kinds} events"
     yield code("<key>.<class>"), "timer", "ms", "`_time_to_perform` again, with the option `key` alone"
-    yield code(f"{prefix}.<state>.<labels>"), "gauge", "its own", "states, such as `clues.queue.depth.<queue>`, from who calls `publish_samples`"
+    yield (
+        code(f"{prefix}.<state>.<labels>"),
+        "gauge",
+        "its own",
+        "states, such as `clues.queue.depth.<queue>`, from who calls `publish_samples`",
+    )
