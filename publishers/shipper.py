@@ -95,6 +95,8 @@ class Shipper:
         done = not any(thread.is_alive() for thread in self._threads)
         self._steering.stop.set()
         self.clean()
+        for courier in self._couriers:
+            self._spool.tidy(courier.name)
         return done
 
     def clean(self) -> None:
@@ -150,6 +152,7 @@ class Shipper:
             self._next_life = now + _SHOW_LIFE_EVERY
             for courier in self._couriers:
                 self._spool.register(courier.name)
+                self._spool.tidy(courier.name)
 
     def _sample(self) -> None:
         now = time.monotonic()

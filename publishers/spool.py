@@ -23,6 +23,7 @@ import re
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,8 @@ _SEGMENT = re.compile(r"(\d{20})\.jsonl")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
+_TRY = ".try"
+_ABANDONED = 10.0  # seconds; a checkpoint is written in less
 _COUNTS = struct.Struct("@QQ")
 
 
@@ -113,7 +116,7 @@ class Spool:
         try:
             for part in (self.folder, self._destinations, self._dead):
                 part.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-            fd, name = tempfile.mkstemp(dir=self.folder, prefix=".try")
+            fd, name = tempfile.mkstemp(dir=self.folder, prefix=_TRY)
             os.close(fd)
             Path(name).unlink()
             with self._opened_counts():
@@ -259,10 +262,21 @@ class Spool:
             "state": checkpoint.state,
         }
         temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")  # programs may start at once
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
-        with os.fdopen(fd, "wb") as file:
-            file.write(_encoded(told))
-        temporary.replace(path)
+        try:
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
+            with os.fdopen(fd, "wb") as file:
+                file.write(_encoded(told))
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def tidy(self, name: str) -> None:
+        """Remove what processes left behind that were killed while they saved a checkpoint, or tried the folder."""
+        kept = self._checkpoint_path(name), self.lock(name)
+        for path in (*self._destinations.glob(f"{_file_name(name)}.*"), *self.folder.glob(f"{_TRY}*")):
+            if path not in kept and _changed(path) < time.time() - _ABANDONED:
+                path.unlink(missing_ok=True)
 
     def bury(self, name: str, lines: list[tuple[bytes, str]], at: str) -> None:
         """Keep lines that a destination has refused, each with its reason; too many push the oldest out.

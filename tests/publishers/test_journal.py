@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from clues.errors import ConfigError, JournalFullError
-from clues.event import Event
+from clues.event import Event, json_encoder
 from clues.publishers import flood
 from clues.publishers.journal import Journal, JournalOptions
 from clues.publishers.spool import Checkpoint, Segment, Spool, spool_folder
@@ -213,6 +213,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_descriptor_is_left(tmp_path: Path) -> None:
     """Nor one to count with what is dropped: that is done as soon as there is."""
     journal = Journal(tmp_path, SMALL)
+    json_encoder()  # found by then, as when clues is configured
 
     def publish() -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -432,3 +433,38 @@ def test_any_state_is_kept(tmp_path: Path, value: object) -> None:
     spool.make()
     spool.save(Checkpoint("there", {1: 5}, state={"value": value}))
     assert spool.checkpoint("there").state == {"value": value}
+
+
+def test_what_killed_processes_leave(tmp_path: Path) -> None:
+    """A checkpoint that they were saving is removed by who ships later; one that is being saved is not."""
+    spool = Spool(tmp_path)
+    spool.make()
+    spool.save(Checkpoint("tcp:here:1", {1: 5}))
+    spool.lock("tcp:here:1").touch()
+    (kept,) = (tmp_path / "destinations").glob("*.json")
+    old, fresh = kept.with_suffix(".4711.1"), kept.with_suffix(".4712.1")
+    for path in (old, fresh, tmp_path / ".tryabc"):
+        path.touch()
+    for path in (old, tmp_path / ".tryabc"):
+        os.utime(path, (1.0, 1.0))
+    os.utime(kept, (1.0, 1.0))
+    spool.tidy("tcp:here:1")
+    assert sorted((tmp_path / "destinations").iterdir()) == sorted([kept, fresh, kept.with_suffix(".lock")])
+    assert not (tmp_path / ".tryabc").exists()
+    assert spool.checkpoint("tcp:here:1").positions == {1: 5}
+
+
+def test_a_checkpoint_that_can_not_be_saved(tmp_path: Path) -> None:
+    """Leaves nothing, and the one before as it was."""
+    spool = Spool(tmp_path)
+    spool.make()
+    spool.save(Checkpoint("tcp:here:1", {1: 5}))
+
+    def save() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+        with pytest.raises(OSError, match="too large"):
+            spool.save(Checkpoint("tcp:here:1", {1: 6}))
+
+    assert forked(save) == 0
+    assert [path.suffix for path in (tmp_path / "destinations").iterdir()] == [".json"]
+    assert spool.checkpoint("tcp:here:1").positions == {1: 5}
