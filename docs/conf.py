@@ -36,14 +36,32 @@ extensions = [
 ]
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"(collections\.abc|logging|os|pathlib)\..*"),  # Python's own: to link them would ask the network
-    ("py:class", r"Place|PublisherLike|RedisBackend|RedisLike"),  # aliases
+    (
+        "py:class",
+        r"(collections\.abc|contextlib|logging|os|pathlib)\..*",
+    ),  # Python's own: to link them would ask the network
+    ("py:class", r"Handler|Place|PublisherLike|RedisBackend|RedisLike|Scope"),  # aliases
     ("py:class", r"clues\.(attempt|faults|metadata|publishers\.outbox|sanitize)\..*|Registry|Store"),  # not public
-    ("py:exc", "RedisError"),
+    ("py:exc", "ImproperlyConfigured|RedisError"),
 ]
 
 default_role = "literal"  # docstrings put names in single backticks
 autodoc_member_order = "bysource"
+autodoc_mock_imports = [  # what adapters hook into is not needed to read their docstrings
+    "arq",
+    "asgiref",
+    "billiard",
+    "celery",
+    "click",  # Flask's
+    "django",
+    "dramatiq",
+    "flask",
+    "huey",
+    "kombu",
+    "rq",
+    "taskiq",
+    "taskiq_dependencies",
+]
 autoclass_content = "both"  # a class says what it is for, its `__init__` what it takes
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
@@ -53,6 +71,11 @@ napoleon_use_rtype = False
 
 myst_heading_anchors = 6  # by the rule of forges: `page.md#which-question-which-command`
 suppress_warnings = ["myst.header"]  # a page may begin with any heading that reads well
+
+linkcheck_timeout = 20  # seconds
+linkcheck_retries = 2
+linkcheck_anchors = False  # of pages that a script makes
+linkcheck_ignore = [r"https?://(localhost|127\.0\.0\.1|[\w.-]*example\.com)\b.*"]
 
 html_theme = "furo"
 html_title = f"clues {release}"
