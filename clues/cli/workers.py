@@ -122,7 +122,7 @@ def _live(client: Resque, found: Overview, interval: float) -> None:
 
 def _repeat(client: Resque, found: Overview, interval: float, show: Callable[[Overview, str], object]) -> None:
     from clues.resque.overview import look
-    from clues.resque.store import TROUBLE
+    from clues.resque.trouble import TROUBLE
 
     trouble = ""
     while True:

@@ -24,7 +24,7 @@ from clues.resque.pruner import GRACE, Pruner
 from clues.resque.queues import QueueList
 from clues.resque.settling import Fate, Settler
 from clues.resque.slots import worker_id
-from clues.resque.store import TROUBLE, WAITS
+from clues.resque.trouble import TROUBLE, WAITS
 
 log = logging.getLogger("clues.resque")
 

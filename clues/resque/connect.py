@@ -35,11 +35,6 @@ DEFAULT_URL = "redis://localhost:6379/0"
 OLDEST = (6, 2)
 """The oldest server that clues supports."""
 
-LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
-"""What is raised when the connection, or a reply, is lost."""
-REFUSED = (redis.exceptions.RedisError,)
-"""What is raised besides when the server won't do a thing."""
-
 _SENTINEL_PORT = 26379
 _SENTINEL_URL = re.compile(r"(sentinels?):(?://)?([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)
 _TIMEOUTS = {"socket_connect_timeout": 5.0, "socket_timeout": 30.0}

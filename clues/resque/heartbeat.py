@@ -10,7 +10,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from clues.resque import times
-from clues.resque.store import TROUBLE, Registration, Store
+from clues.resque.records import Registration
+from clues.resque.store import Store
+from clues.resque.trouble import TROUBLE
 
 log = logging.getLogger("clues.resque")
 

@@ -12,8 +12,8 @@ from clues.resque.client import Resque
 from clues.resque.job import Job
 from clues.resque.lease import Lease
 from clues.resque.outcome import Ended, commit, commit_and_take
+from clues.resque.records import Taken, Wanted
 from clues.resque.scoreboard import Record, State, lone_record
-from clues.resque.store import Taken, Wanted
 
 
 class Holding:

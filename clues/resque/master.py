@@ -40,7 +40,8 @@ from clues.resque.scoreboard import Reason
 from clues.resque.signals import WakeUp
 from clues.resque.slots import base_id
 from clues.resque.starter_files import StarterFiles
-from clues.resque.store import NOT_YET, WAITS, Store
+from clues.resque.store import Store
+from clues.resque.trouble import NOT_YET, WAITS
 
 log = logging.getLogger("clues.resque")
 

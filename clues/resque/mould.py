@@ -37,7 +37,7 @@ from clues.resque.signals import WakeUp
 from clues.resque.slots import worker_id
 from clues.resque.starter import StarterWorker, read_config
 from clues.resque.starter_hooks import StarterHooks
-from clues.resque.store import TROUBLE
+from clues.resque.trouble import TROUBLE
 from clues.resque.worker_hooks import hooks
 from clues.resque.worker_log import log_as_resque, log_as_starter
 

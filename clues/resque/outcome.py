@@ -10,8 +10,8 @@ from clues.faults import Faults
 from clues.resque.client import Resque
 from clues.resque.failure import FailureEntry
 from clues.resque.job import Job
+from clues.resque.records import Ending, Taken, Wanted
 from clues.resque.scoreboard import Outcome
-from clues.resque.store import Ending, Taken, Wanted
 
 _faults = Faults()
 

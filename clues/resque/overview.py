@@ -12,7 +12,8 @@ from clues.errors import DecodeError
 from clues.resque import times
 from clues.resque.lease import Lease
 from clues.resque.pausing import Paused, paused
-from clues.resque.store import Roster, Standing, Store, batched
+from clues.resque.records import Roster, Standing
+from clues.resque.store import Store, batched
 from clues.resque.wire import decode
 
 EXPIRES = 300.0

@@ -27,10 +27,11 @@ from clues.resque.heartbeat import Heartbeat
 from clues.resque.interrupts import DELIVER, InMainThread, Interruptible, InThread
 from clues.resque.options import Options
 from clues.resque.queues import QueueList
+from clues.resque.records import Registration
 from clues.resque.scoreboard import Reason
 from clues.resque.slots import Told, worker_id
 from clues.resque.stop_flag import steered_by
-from clues.resque.store import TROUBLE, Registration
+from clues.resque.trouble import TROUBLE
 from clues.resque.watcher import Watcher
 from clues.resque.worker_hooks import hooks
 from clues.resque.worker_thread import WorkerThread

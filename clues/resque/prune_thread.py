@@ -6,7 +6,7 @@ import logging
 import threading
 
 from clues.resque.pruner import LOCK, Pruner
-from clues.resque.store import TROUBLE
+from clues.resque.trouble import TROUBLE
 
 log = logging.getLogger("clues.resque")
 

@@ -17,8 +17,10 @@ from clues.resque.lease import Lease
 from clues.resque.local_processes import gone
 from clues.resque.outcome import Ended, commit, untold
 from clues.resque.queues import QueueList
+from clues.resque.records import Roster
 from clues.resque.scoreboard import Outcome
-from clues.resque.store import TROUBLE, UNAVAILABLE, Roster, shown
+from clues.resque.store import shown
+from clues.resque.trouble import TROUBLE, UNAVAILABLE
 from clues.sanitize import one_line
 
 log = logging.getLogger("clues.resque")

@@ -11,8 +11,10 @@ from clues.errors import WorkerIdError
 from clues.resque import times
 from clues.resque.heartbeat import Heartbeat
 from clues.resque.options import Options
+from clues.resque.records import Registration
 from clues.resque.slots import Told, worker_id
-from clues.resque.store import TROUBLE, Registration, Store
+from clues.resque.store import Store
+from clues.resque.trouble import TROUBLE
 from clues.resque.worker import same_id
 
 log = logging.getLogger("clues.resque")

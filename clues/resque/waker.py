@@ -10,7 +10,8 @@ import select
 import time
 from typing import TYPE_CHECKING, Any
 
-from clues.resque.connect import LOST, REFUSED, push_connection
+from clues.resque.connect import push_connection
+from clues.resque.trouble import LOST, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

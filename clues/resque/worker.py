@@ -20,9 +20,10 @@ from clues.resque.heartbeat import BEATS_BEFORE_DEAD, INTERVAL, Heartbeat
 from clues.resque.prune_thread import PruneThread
 from clues.resque.pruner import PRUNE_INTERVAL, Pruner
 from clues.resque.queues import QueueList
+from clues.resque.records import Registration
 from clues.resque.settling import Fate, Settler
 from clues.resque.slots import Told
-from clues.resque.store import NOT_YET, TROUBLE, WAITS, Registration
+from clues.resque.trouble import NOT_YET, TROUBLE, WAITS
 from clues.resque.worker_thread import Pace, WorkerThread
 
 log = logging.getLogger("clues.resque")

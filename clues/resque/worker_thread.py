@@ -26,7 +26,8 @@ from clues.resque.outcome import Ended
 from clues.resque.queues import QueueList
 from clues.resque.registry import JobDefinition
 from clues.resque.scoreboard import Outcome, Record
-from clues.resque.store import TROUBLE, WAITS, shown
+from clues.resque.store import shown
+from clues.resque.trouble import TROUBLE, WAITS
 from clues.resque.waker import Waker
 from clues.sanitize import Sanitizer, for_log, one_line
 

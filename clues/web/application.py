@@ -25,8 +25,8 @@ from clues.publishers.health import Health
 from clues.publishers.spool import Spool
 from clues.resque.client import Resque
 from clues.resque.sampler import QueueSampler
-from clues.resque.store import TROUBLE
 from clues.resque.stored_failure import FailureFilter
+from clues.resque.trouble import TROUBLE
 from clues.web import charts, finding, job
 from clues.web.exposition import OPEN, PLAIN, exposition
 from clues.web.failures import Failures, Sought

@@ -12,7 +12,8 @@ import redis as redis_py
 
 from clues.resque import Resque
 from clues.resque.heartbeat import Heartbeat
-from clues.resque.store import Registration, Store
+from clues.resque.records import Registration
+from clues.resque.store import Store
 from clues.resque.times import parse_heartbeat
 from tests.redis_server import RedisServer, private_server
 from tests.waiting import wait_for

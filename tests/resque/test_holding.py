@@ -16,9 +16,10 @@ from clues.resque.holding import Holding
 from clues.resque.job import Job
 from clues.resque.outcome import Ended
 from clues.resque.pruner import Pruner
+from clues.resque.records import Ending
 from clues.resque.registry import Registry
 from clues.resque.scoreboard import Outcome, State
-from clues.resque.store import Ending, Store
+from clues.resque.store import Store
 from tests.redis_server import RedisServer
 from tests.resque.cutting import cut_off
 from tests.resque.proxy import Proxy

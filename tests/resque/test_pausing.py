@@ -9,7 +9,7 @@ import pytest
 from clues import resque
 from clues.errors import QueueNameError
 from clues.resque import Paused, Resque
-from clues.resque.store import Wanted
+from clues.resque.records import Wanted
 
 Redis: TypeAlias = Any  # redis-py's types allow for clients that decode, at every answer
 

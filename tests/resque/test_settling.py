@@ -18,10 +18,10 @@ from clues.metadata import Failure
 from clues.resque import Resque
 from clues.resque.holding import Holding
 from clues.resque.outcome import Ended
+from clues.resque.records import Wanted
 from clues.resque.registry import Registry
 from clues.resque.scoreboard import Outcome, Reason, Record, lone_record
 from clues.resque.settling import Fate, Settler
-from clues.resque.store import Wanted
 from clues.testing import RecordingPublisher, capture_events
 from tests.resque.cutting import Death, cut_off, everywhere
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -92,9 +91,3 @@ def title(pid: int) -> str:
 def wait_for_title(pid: int, words: str) -> None:
     """Until a process is titled so."""
     wait_for(lambda: words in title(pid), f"the title {words!r}")
-
-
-def signalled(started: subprocess.Popen[bytes], number: signal.Signals) -> int:
-    """Send a signal, and wait for the process's end; gives its status."""
-    started.send_signal(number)
-    return started.wait(60)
