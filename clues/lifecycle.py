@@ -14,9 +14,9 @@ The way of a job through it::
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -419,12 +419,11 @@ def _publish_many(config: Config, events: list[Event]) -> None:
 
 
 def _give(config: Config, publish: Callable[[T], object], told: T) -> None:
-    here = _here.__dict__  # this thread's
-    if here:
+    if _publishing.get():
         error = RecursionError("a publisher caused this event; it is not published")
         config.faults.report(name_of(config.publisher), error)
         return
-    here["publishing"] = True
+    before = _publishing.set(True)
     try:
         publish(told)
     except BaseException as error:  # noqa: BLE001 - even one that exits must not take the job with it
@@ -432,8 +431,9 @@ def _give(config: Config, publish: Callable[[T], object], told: T) -> None:
         lost = "the event is lost to it, the job goes on" if one else "the events are lost to it, the jobs go on"
         config.faults.report(name_of(config.publisher), error, lost, events=1 if one else len(told))  # type: ignore[arg-type]
     finally:
-        here.clear()
+        _publishing.reset(before)
 
 
-# Whether this thread is inside a publisher: what a publisher causes is not published, or it would never end.
-_here = threading.local()
+# Whether we are inside a publisher: what a publisher causes is not published, or it would never end. Each greenlet
+# has a context of its own, also where clues was imported before gevent has patched `threading.local`.
+_publishing: ContextVar[bool] = ContextVar("clues_publishing", default=False)

@@ -673,6 +673,29 @@ def test_a_publisher_that_recurses_into_itself() -> None:
     assert stage.config.faults.counts == {"Endless": 4}
 
 
+def test_greenlets_publish_beside_each_other() -> None:
+    """One that waits within a publisher, as gevent's do for a socket, keeps the thread's others from nothing."""
+    greenlet = pytest.importorskip("greenlet")
+    others: list[Any] = []
+
+    class Waiting(RecordingPublisher):
+        def publish(self, event: Event, /) -> None:
+            super().publish(event)
+            if others:
+                others.pop().switch()
+
+    stage = Stage(recorder=Waiting())
+
+    def publish_one() -> None:
+        stage.lifecycle.enqueued(stage.lifecycle.stamp("mail", an_item()))
+
+    others.append(greenlet.greenlet(publish_one))
+    publish_one()
+    publish_one()
+    assert stage.recorder.types == ["enqueued"] * 3
+    assert stage.config.faults.counts == {}
+
+
 def test_a_publisher_that_enqueues_and_publishes_does_not_cause_events_of_its_own() -> None:
     """What it enqueues is stamped, but its story would never end."""
 
