@@ -31,7 +31,8 @@ def undone(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], str]) -> Iterato
 
 
 def database_of(client: resque.Resque) -> int:
-    return int(client.store.client.connection_pool.connection_kwargs["db"])
+    with client.store.client as connected:  # which was asked for its version
+        return int(connected.connection_pool.connection_kwargs["db"])
 
 
 def test_by_the_environment() -> None:
