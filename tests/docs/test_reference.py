@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,17 +82,20 @@ def test_the_pages_speak_of_variables_that_are() -> None:
 
 
 def test_every_key_that_is_written_is_in_the_reference() -> None:
-    """All constants of the core, of adapters and publishers that look like a key of metadata are one."""
-    told_of = {"_index", "_id"}  # Elasticsearch's
-    for path in [*(ROOT / "clues").glob("*.py"), *(ROOT / "publishers").glob("otlp_*.py")]:
+    """All constants of the core, adapters and publishers that are used as keys, and look like metadata's, are some."""
+    others = {"_id", "_index"}  # Elasticsearch's
+    others |= {"_defer_by", "_defer_until", "_execute", "_job_try"}  # arq's and RQ's
+    patterns = ("clues/*.py", "clues/adapters/*.py", "publishers/otlp_*.py")
+    for path in itertools.chain.from_iterable(map(ROOT.glob, patterns)):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Dict):
-                keys = [key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
-            elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-                keys = [node.slice.value] if isinstance(node.slice.value, str) else []
-            else:
-                continue
-            assert {key for key in keys if re.fullmatch(r"_[a-z]+(_[a-z]+)*", key)} <= {*KEYS, *told_of}, path
+            match node:
+                case ast.Dict(keys=found):
+                    keys = [key.value for key in found if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+                case ast.Subscript(slice=ast.Constant(value=str(key))):
+                    keys = [key]
+                case _:
+                    continue
+            assert {key for key in keys if re.fullmatch(r"_[a-z]+(_[a-z]+)*", key)} <= {*KEYS, *others}, path
     assert told.SAMPLES.keys() == KEYS.keys()
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from clues.plugs import publisher_class, split_url
+from clues.publishers.query import options_of
 from tests.docs.reading import Reader
 from tests.docs.snippets import DATA, PAGES, ROOT, RUN, SHOWN, Snippet, snippets
 from tests.docs.typed_commands import mistakes, typed
@@ -118,3 +120,12 @@ def test_a_mistaken_command_is_found() -> None:
         "no command: clues tale",
         "clues failed list has no option --nope",
     ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_urls_are_publishers(page: str) -> None:
+    """What it gives CLUES_PUBLISHERS has schemes that are, and options that they have."""
+    for given in re.findall(r"CLUES_PUBLISHERS=('[^'`]*'|[^\s`]+)", (ROOT / page).read_text()):
+        for url in given.strip("'").split(","):
+            parts = split_url(url.strip())
+            options_of(parts, getattr(publisher_class(parts.scheme), "url_options", {}))
