@@ -45,6 +45,23 @@ def test_grafana(grafana: Grafana, capsys: pytest.CaptureFixture[str]) -> None:
     assert grafana.dashboards["clues-slo"][0]["title"] == "clues: SLO"
 
 
+def test_a_folder_of_that_title_is_not_ours(grafana: Grafana, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where Grafana takes a title once only, another one helps."""
+    grafana.folders["mine"] = {"uid": "mine", "title": "clues"}
+    assert main(["setup", "grafana", "--url", grafana.url]) == 1
+    assert "--folder" in capsys.readouterr().err
+    assert main(["setup", "grafana", "--url", grafana.url, "--folder", "jobs"]) == 0
+
+
+def test_what_is_provisioned_is_put_right_in_its_file(grafana: Grafana, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["setup", "grafana", "--url", grafana.url]) == 0
+    grafana.provisioned = True
+    assert main(["setup", "grafana", "--url", grafana.url]) == 0  # the same already
+    grafana.dashboards["clues-slo"][0]["title"] = "edited"
+    assert main(["setup", "grafana", "--url", grafana.url]) == 1
+    assert "provisioning" in capsys.readouterr().err
+
+
 def test_kibana(kibana: Kibana, capsys: pytest.CaptureFixture[str]) -> None:
     """Imported once and over; each field that is asked for has a panel."""
     command = ["setup", "kibana", "--url", kibana.url, "--label", "plan", "--label", "customer_id"]

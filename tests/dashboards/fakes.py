@@ -43,6 +43,7 @@ class Grafana(Fake):
         super().__init__(authorization)
         self.folders: dict[str, dict[str, Any]] = {}
         self.dashboards: dict[str, tuple[dict[str, Any], str]] = {}
+        self.provisioned = False
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         match method, path.split("/")[2:]:
@@ -54,7 +55,7 @@ class Grafana(Fake):
                 if uid not in self.dashboards:
                     return 404, {"message": "Dashboard not found"}
                 dashboard, folder = self.dashboards[uid]
-                return 200, {"dashboard": dashboard, "meta": {"folderUid": folder, "version": dashboard["version"]}}
+                return 200, {"dashboard": dashboard, "meta": {"folderUid": folder, "provisioned": self.provisioned}}
             case "POST", ["dashboards", "db"]:
                 return self._save(_json(headers, body))
         return 404, {"message": "Not found"}
@@ -65,12 +66,16 @@ class Grafana(Fake):
             return 400, {"message": "folder title cannot be empty"}
         if given["uid"] in self.folders:
             return 412, {"message": "a folder with that UID already exists"}
+        if any(folder["title"] == given["title"] for folder in self.folders.values()):  # as Grafana 10 has it
+            return 409, {"message": "a folder with the same name already exists in the current location"}
         self.folders[given["uid"]] = {"id": len(self.folders) + 1, **given}
         return 200, self.folders[given["uid"]]
 
     def _save(self, given: dict[str, Any]) -> Reply:
         assert given.keys() <= {"dashboard", "folderUid", "folderId", "message", "overwrite", "refresh"}
         dashboard = given["dashboard"]
+        if self.provisioned:
+            return 400, {"message": "Cannot save provisioned dashboard"}
         if given.get("folderUid") not in self.folders:
             return 400, {"message": "folder not found"}
         if not dashboard.get("title") or len(dashboard["uid"]) > 40:
