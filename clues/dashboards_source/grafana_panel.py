@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from clues.dashboards_source.grafana_queries import source, targets
-from clues.dashboards_source.model import Combined, Dashboard, Panel
+from clues.dashboards_source.grafana_queries import REFS, by_choice, column, is_table, plain, source, targets
+from clues.dashboards_source.model import Combined, Dashboard, Events, Panel
 
 _UNITS = {"count": "short", "ratio": "percentunit", "seconds": "s", "rate": "cps", "text": "string"}
 _TYPES = {
@@ -85,15 +85,21 @@ def _transformations(panel: Panel) -> Iterator[dict[str, Any]]:
     if panel.prom:
         if panel.kind == "table":
             yield {"id": "organize", "options": {"excludeByName": {"Time": True}}}
-            yield {"id": "sortBy", "options": {"sort": [{"field": "Value", "desc": True}]}}
+            yield _sorted("Value", down=True)
         return
     events = panel.events
     if events is None:
         return
     if events.fields:
+        if not events.newest_first:  # Grafana always asks for the newest first; events of one millisecond have numbers
+            yield _sorted("event.sequence", down=False)
+            yield _sorted("@timestamp", down=False)
         yield {"id": "filterFieldsByName", "options": {"include": {"names": list(events.fields)}}}
         index = {name: number for number, name in enumerate(events.fields)}
         yield {"id": "organize", "options": {"indexByName": index}}
+        return
+    if is_table(events):
+        yield from _columns_named(events)
         return
     if any(isinstance(value, Combined) for value in events.values):
         yield {"id": "joinByField", "options": {"byField": "Time", "mode": "outer"}}
@@ -102,3 +108,19 @@ def _transformations(panel: Panel) -> Iterator[dict[str, Any]]:
             reckoned = {"left": value.left.name, "operator": value.how, "right": value.right.name}
             options = {"mode": "binary", "alias": value.name, "binary": reckoned, "replaceFields": True}
             yield {"id": "calculateField", "options": options}
+
+
+def _columns_named(events: Events) -> Iterator[dict[str, Any]]:
+    """The columns of each query get their names, and those of the same row are put together."""
+    choices = by_choice(events)
+    for ref, values in zip(REFS, choices.values(), strict=False):
+        names = {column(value): value.name for value in values}
+        yield {"id": "organize", "filter": {"id": "byRefId", "options": ref}, "options": {"renameByName": names}}
+    if len(choices) > 1:
+        (field,) = events.by
+        yield {"id": "joinByField", "options": {"byField": field, "mode": "outer"}}
+    yield _sorted(next(plain(events)).name, down=True)
+
+
+def _sorted(field: str, *, down: bool) -> dict[str, Any]:
+    return {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": field, "desc": down}]}}

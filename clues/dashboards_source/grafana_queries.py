@@ -10,6 +10,8 @@ from clues.dashboards_source.model import Combined, Dashboard, Events, Panel, Pr
 
 PROMETHEUS = {"type": "prometheus", "uid": "${DS_PROMETHEUS}"}
 ELASTICSEARCH = {"type": "elasticsearch", "uid": "${DS_ELASTICSEARCH}"}
+REFS = "ABCDEFGH"
+"""What a panel's queries are called."""
 _AT_MOST = re.compile(r"(\S+) <= (\S+)")
 
 
@@ -22,9 +24,7 @@ def targets(panel: Panel, described: Dashboard) -> Iterator[dict[str, Any]]:
     """A panel's queries."""
     if panel.prom:
         for number, query in enumerate(panel.prom):
-            yield _prometheus(
-                query, chr(ord("A") + number), over_time=panel.kind == "lines", table=panel.kind == "table"
-            )
+            yield _prometheus(query, REFS[number], over_time=panel.kind == "lines", table=panel.kind == "table")
     elif panel.events is not None:
         yield from _elasticsearch(panel.events, described)
 
@@ -46,44 +46,45 @@ def _elasticsearch(events: Events, described: Dashboard) -> Iterator[dict[str, A
     """A target for each value that is of some documents only, as Grafana has one filter a query."""
     chosen = _chosen(described) if events.of_dashboard else ""
     if not events.values:
-        order = "desc" if events.newest_first else "asc"
         yield {
             **_target("A", lucene(events.only, chosen=chosen)),
-            "metrics": [{"id": "1", "type": "raw_data", "settings": {"size": "500", "order": order}}],
+            "metrics": [{"id": "1", "type": "raw_data", "settings": {"size": "500"}}],
             "bucketAggs": [],
         }
         return
-    if events.by and not events.over_time:
-        yield _table(events, chosen)
+    if is_table(events):
+        yield from _table(events, chosen)
         return
     for number, value in enumerate(plain(events)):
         yield {
-            **_target(chr(ord("A") + number), lucene(both(events.only, value.only), chosen=chosen)),
+            **_target(REFS[number], lucene(both(events.only, value.only), chosen=chosen)),
             "alias": "" if events.by else value.name,
             "metrics": [_metric(value, "1")],
             "bucketAggs": [*_buckets(events)],
         }
 
 
-def _table(events: Events, chosen: str) -> dict[str, Any]:
-    """One query for a table: where values are of different documents, each choice of these has rows of its own."""
-    filters: dict[str, str] = {}
-    metrics: dict[tuple[str, ...], Value] = {}
+def is_table(events: Events) -> bool:
+    """Whether each value of a field has a row."""
+    return bool(events.by) and not events.over_time
+
+
+def by_choice(events: Events) -> dict[str, list[Value]]:
+    """The values of a table, by the documents that they are made of."""
+    found: dict[str, list[Value]] = {}
     for value in plain(events):
-        filters.setdefault(value.only, value.name)
-        metrics.setdefault((value.of, value.field, str(value.percent)), value)
-    buckets = [*_buckets(events)]
-    only = events.only
-    if len(filters) > 1:
-        chosen_by = [{"query": lucene(choice), "label": name} for choice, name in filters.items()]
-        buckets.append({"id": "8", "type": "filters", "settings": {"filters": chosen_by}})
-    else:
-        only = both(only, next(iter(filters)))
-    return {
-        **_target("A", lucene(only, chosen=chosen)),
-        "metrics": [_metric(value, str(10 + number)) for number, value in enumerate(metrics.values())],
-        "bucketAggs": buckets,
-    }
+        found.setdefault(value.only, []).append(value)
+    return found
+
+
+def _table(events: Events, chosen: str) -> Iterator[dict[str, Any]]:
+    """A query for each choice of documents: of `filters` as the last buckets Grafana makes no rows."""
+    for ref, (only, values) in zip(REFS, by_choice(events).items(), strict=False):
+        yield {
+            **_target(ref, lucene(both(events.only, only), chosen=chosen)),
+            "metrics": [_metric(value, str(10 + number)) for number, value in enumerate(values)],
+            "bucketAggs": [*_buckets(events)],
+        }
 
 
 def both(first: str, second: str) -> str:
@@ -118,6 +119,14 @@ def _metric(value: Value, number: str) -> dict[str, Any]:
     return metric
 
 
+def column(value: Value) -> str:
+    """What Grafana calls a value's column in a table."""
+    if value.of == "percentile":
+        return f"p{value.percent:.1f} {value.field}"
+    return _COLUMNS[value.of]
+
+
+_COLUMNS = {"count": "Count", "unique": "Unique Count", "sum": "Sum", "max": "Max", "average": "Average"}
 _METRICS = {
     "count": "count",
     "unique": "cardinality",

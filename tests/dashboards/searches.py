@@ -34,7 +34,7 @@ def of_grafana(target: dict[str, Any], values: dict[str, str]) -> dict[str, Any]
     body: dict[str, Any] = {"size": 0, "query": {"bool": {"filter": [query]}}}
     first = target["metrics"][0]
     if first["type"] == "raw_data":
-        return {**body, "size": int(first["settings"]["size"]), "sort": [{"@timestamp": first["settings"]["order"]}]}
+        return {**body, "size": int(first["settings"]["size"]), "sort": [{"@timestamp": "desc"}]}
     aggregations: dict[str, Any] = {}
     for metric in target["metrics"]:
         if metric["type"] != "count":
@@ -53,28 +53,23 @@ def _grafana_bucket(bucket: dict[str, Any]) -> dict[str, Any]:
     if bucket["type"] == "terms":
         size, order = int(settings["size"]), {settings["orderBy"]: settings["order"]}
         return {"terms": {"field": bucket["field"], "size": size, "order": order}}
-    if bucket["type"] == "filters":
-        found = {one["label"]: {"query_string": {"query": one["query"]}} for one in settings["filters"]}
-        return {"filters": {"filters": found}}
     assert bucket["type"] == "date_histogram"
     return {"date_histogram": {"field": bucket["field"], "fixed_interval": ALL_TIME, "min_doc_count": 0}}
 
 
-def rows(body: Any, target: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str, dict[str, float | None]]]:
-    """Each row's keys, its filter's label, and its numbers by metric and field."""
-    yield from _rows(body["aggregations"], target["bucketAggs"], target["metrics"], (), "")
+def rows(body: Any, target: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, float | None]]]:
+    """Each row's keys, and its numbers by the kinds of metrics."""
+    yield from _rows(body["aggregations"], target["bucketAggs"], target["metrics"], ())
 
 
-def _rows(at: Any, buckets: list[Any], metrics: list[Any], keys: tuple[str, ...], label: str) -> Iterator[Any]:
+def _rows(at: Any, buckets: list[Any], metrics: list[Any], keys: tuple[str, ...]) -> Iterator[Any]:
     bucket, *rest = buckets
-    found = at[bucket["id"]]["buckets"]
-    for key, one in found.items() if isinstance(found, dict) else ((str(one["key"]), one) for one in found):
-        row = (*keys, key) if bucket["type"] == "terms" else keys
-        filtered = key if bucket["type"] == "filters" else label
+    for one in at[bucket["id"]]["buckets"]:
+        row = (*keys, str(one["key"])) if bucket["type"] == "terms" else keys
         if rest:
-            yield from _rows(one, rest, metrics, row, filtered)
+            yield from _rows(one, rest, metrics, row)
         else:
-            yield row, filtered, {metric["type"]: _number(one, metric) for metric in metrics}
+            yield row, {metric["type"]: _number(one, metric) for metric in metrics}
 
 
 def _number(bucket: Any, metric: dict[str, Any]) -> float | None:

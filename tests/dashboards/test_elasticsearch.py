@@ -62,8 +62,8 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     name = f"boards{secrets.token_hex(6)}"
     history = made(120)
     spool = tmp_path_factory.mktemp("spool")
-    publisher = ElasticsearchPublisher(url, namespace=name, spool=spool, chart=["customer_id"])
-    with closing(Server.of(url).connect()) as client, closing(publisher):
+    publisher = ElasticsearchPublisher(url, namespace=name, spool=spool, chart=["customer_id"], timeout=120)
+    with closing(Server.of(url, timeout=120).connect()) as client, closing(publisher):
         target = target_of(name, None, dated=False)
         list(set_up(client, target))
         events = [*history.last(120)]
@@ -226,17 +226,14 @@ def test_grafana(cluster: Cluster, dashboard: Dashboard, panel: Panel) -> None:
         assert hashes <= {event.metadata["_event_hash"] for event in wanted}
         return
     groups = expected(cluster, events)
-    plain = [*grafana_queries.plain(events)]
-    labels = {value.only: value.name for value in reversed(plain)}
-    for target in targets:
-        body = ask(cluster.client, cluster.index, of_grafana(target, values))
-        found = [*rows(body, target)]
-        of_target = plain if len(targets) == 1 else [value for value in plain if value.name == target["alias"]]
+    is_table = grafana_queries.is_table(events)
+    of_targets = grafana_queries.by_choice(events).values() if is_table else zip(grafana_queries.plain(events))
+    for target, of_target in zip(targets, of_targets, strict=True):
+        found = [*rows(ask(cluster.client, cluster.index, of_grafana(target, values)), target)]
         for value in of_target:
-            mine = [row for row in found if row[1] in {"", labels[value.only]}]
-            seen = {keys for keys, _, numbers in mine if numbers[KINDS[value.of]]}
+            seen = {keys for keys, numbers in found if numbers[KINDS[value.of]]}
             assert seen == {keys for keys, some in groups.items() if exact_or_any(cluster, value, some)}
-            for keys, _, numbers in mine:
+            for keys, numbers in found:
                 assert agrees(cluster, value, groups[keys], numbers[KINDS[value.of]]), (value, keys, numbers)
 
 

@@ -73,6 +73,8 @@ def test_a_dashboard_of_grafana(place: str) -> None:
             references = [target["refId"] for target in panel["targets"]]
             assert len(set(references)) == len(references)
             assert all(target["datasource"] == panel["datasource"] for target in panel["targets"])
+            for target in panel["targets"]:  # of others as the last buckets Grafana makes no rows
+                assert {bucket["type"] for bucket in target.get("bucketAggs", ())[-1:]} <= {"terms", "date_histogram"}
 
 
 @pytest.mark.parametrize("place", GRAFANA)
