@@ -90,10 +90,10 @@ class Prometheus:
 
 
 @contextmanager
-def running(path: Path, folder: Path, *more: str) -> Iterator[Prometheus]:
-    """A server with nothing in it."""
+def running(path: Path, folder: Path, *more: str, rules: Path | None = None) -> Iterator[Prometheus]:
+    """A server with nothing in it, but for rules perhaps."""
     server = Prometheus(port := free_port())
-    (folder / "prometheus.yml").write_text(_CONFIG)
+    (folder / "prometheus.yml").write_text(_CONFIG + (f"rule_files: [{json.dumps(str(rules))}]\n" if rules else ""))
     command = [
         str(path),
         f"--config.file={folder / 'prometheus.yml'}",
