@@ -21,7 +21,7 @@ from clues.event import Event
 from clues.faults import Faults
 from clues.lifecycle import Lifecycle
 from clues.metadata import Failure, failure_of, timestamp
-from clues.plugs import Item
+from clues.plugs import Item, as_publisher
 from clues.publishers import CompositePublisher, NoOpPublisher
 from clues.testing import RecordingPublisher, capture_events
 from tests.forks import forked
@@ -736,6 +736,90 @@ def test_an_error_of_our_own_never_reaches_the_job() -> None:
     live(stage.lifecycle, an_item(), lambda: ran.append(1))
     assert ran == [1]
     assert stage.config.faults.counts == {"clues": 1}
+
+
+class Grudging(RecordingPublisher):
+    """Can't even be asked whether it takes several at once."""
+
+    @property
+    def publish_many(self) -> Any:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        lambda lifecycle, attempt: lifecycle.stamp("mail", an_item()),
+        lambda lifecycle, attempt: lifecycle.enqueued(attempt),
+        lambda lifecycle, attempt: lifecycle.dequeued("mail", an_item(_event_hash="a")),
+        lambda lifecycle, attempt: lifecycle.perform_started(attempt),
+        lambda lifecycle, attempt: lifecycle.perform_finished(attempt),
+        lambda lifecycle, attempt: lifecycle.outcome(attempt),
+        lambda lifecycle, attempt: lifecycle.outcome(attempt, failure_of(ValueError())),
+        lambda lifecycle, attempt: lifecycle.failed(attempt, failure_of(ValueError())),
+        lambda lifecycle, attempt: lifecycle.destroyed("mail", an_item(_event_hash="a")),
+        lambda lifecycle, attempt: lifecycle.attempt_of(
+            "mail", mock.Mock(get=mock.Mock(side_effect=ZeroDivisionError))
+        ),
+        lambda lifecycle, attempt: lifecycle.retell(b"nonsense"),
+        lambda lifecycle, attempt: lifecycle.publish(*[Event.from_line(attempt.begun.line)] * 2),
+    ],
+)
+def test_each_hook_keeps_its_own_errors_to_itself(hook: Callable[[Lifecycle, Any], Any]) -> None:
+    """It is counted under our name, and gives nothing."""
+    stage = Stage(options={"publisher": Grudging()})
+    attempt = stage.lifecycle.dequeued("mail", an_item(_event_hash="b"))
+    assert attempt is not None
+    stage.lifecycle.perform_started(attempt)
+    object.__setattr__(stage.config, "clock", lambda: 1 / 0)
+    assert hook(stage.lifecycle, attempt) is None
+    assert stage.config.faults.counts == {"clues": 1}
+
+
+def test_what_is_lost_to_a_publisher_that_takes_events_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    """Each is counted, under the publisher's name."""
+
+    def broken(event: Event) -> None:
+        raise OSError(28, "No space left")
+
+    stage = Stage(options={"publisher": as_publisher(broken)})
+    stage.lifecycle.enqueued(*[stage.lifecycle.stamp("q", an_item()) for _ in range(3)])
+    (name,) = stage.config.faults.counts
+    assert name.endswith("broken")
+    assert stage.config.faults.counts[name] == 3
+    assert "the event is lost to it, the job goes on" in caplog.text
+
+
+def test_what_is_lost_of_many(caplog: pytest.LogCaptureFixture) -> None:
+    """Piece by piece: one that fails is no reason to lose the next."""
+
+    class Failing(Many):
+        def publish_many(self, events: Sequence[Event]) -> None:
+            super().publish_many(events)
+            if len(self.sizes) != 2:
+                raise OSError(28, "No space left")
+
+    publisher = Failing()
+    stage = Stage(options={"publisher": publisher})
+    stage.lifecycle.enqueued(*[stage.lifecycle.stamp("q", an_item()) for _ in range(250)])
+    assert publisher.sizes == [100, 100, 50]
+    assert list(stage.config.faults.counts.values()) == [150]
+    assert "the events are lost to it, the jobs go on" in caplog.text
+
+
+def test_all_that_was_cut_is_told_in_the_end() -> None:
+    """What was cut of the arguments is in all events, the rest in the last."""
+    stage = Stage()
+    item = an_item(_event_hash="a", mine="m" * 10_000) | {"args": ["x" * 10_000]}
+    attempt = stage.lifecycle.dequeued("mail", item)
+    with stage.lifecycle.performing(attempt, "mail", item):
+        clues_metadata["more"] = "n" * 10_000
+    stage.lifecycle.failed(attempt, Failure("Broken", "y" * 10_000, ("z" * 2_000,) * 20))
+    assert [found["_truncated"] for found in stage.metadata] == [
+        ["args", "metadata"],
+        ["args", "metadata"],
+        ["args", "metadata", "_message", "_backtrace"],
+    ]
 
 
 def test_hostile_items_never_raise() -> None:
