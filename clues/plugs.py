@@ -163,7 +163,7 @@ def split_url(url: str) -> SplitResult:
 
 def _public(url: str) -> str:
     """As much of a mistaken URL as may be shown: what stands before an @ may be a password."""
-    return url[url.rfind("@") + 1 :][:80] if "@" in url else url[:80]
+    return url[url.rfind("@") + 1 :][:80]
 
 
 def publisher_from_urls(urls: Iterable[str], *more: Publisher) -> Publisher:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,22 @@ def test_a_mistaken_variable_is_named(variable: str, value: str, words: list[str
     for word in [*words] + ([] if variable == "CLUES_PUBLISHERS" and "log" in value else [variable]):
         assert word in str(caught.value)
     assert not clues.configured()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value", "why"),
+    [("away", "clues.nowhere:Nothing", "No module named 'clues.nowhere'"), ("odd", "json:loads", "from_url")],
+)
+def test_an_entry_point_that_is_no_good_is_named(
+    scheme: str, value: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its scheme, and with what went wrong."""
+    point = EntryPoint(name=scheme, value=value, group="clues.publishers")
+    monkeypatch.setattr("clues.plugs._publishers_by_scheme", lambda: {scheme: point})
+    with pytest.raises(ConfigError) as caught:
+        configure(environ={"CLUES_PUBLISHERS": f"{scheme}://here"})
+    assert f"{scheme}:// can't be used: " in str(caught.value)
+    assert why in str(caught.value)
 
 
 def test_a_password_in_a_mistaken_url_is_not_shown() -> None:

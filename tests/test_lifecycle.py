@@ -374,7 +374,9 @@ def test_a_second_attempt_is_not_preprocessed() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), RecursionError(), KeyError("customer_id")])
-def test_a_preprocessor_that_raises_is_reported_and_the_job_is_stamped(error: BaseException) -> None:
+def test_a_preprocessor_that_raises_is_reported_and_the_job_is_stamped(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
     """And those after it still run."""
 
     def broken(queue: str, item: Item) -> None:
@@ -385,11 +387,15 @@ def test_a_preprocessor_that_raises_is_reported_and_the_job_is_stamped(error: Ba
     assert (item["clues_metadata"]["before"], item["clues_metadata"]["after"]) == (1, 1)
     assert stage.recorder.types == ["enqueued"]
     [culprit] = stage.config.faults.counts
-    assert "broken" in culprit
+    assert culprit.startswith("item preprocessor ")
+    assert culprit.endswith("broken")
+    (said,) = caplog.messages
+    assert said.startswith(f"{culprit}: {type(error).__name__}")
+    assert said.endswith("; the job is enqueued without its fields")
 
 
 @pytest.mark.parametrize("value", ["x" * 10**6, [["x" * 1000] * 10] * 10, "\x00" * 20_000])
-def test_metadata_that_is_too_much_for_a_message_is_cut(value: Any) -> None:
+def test_metadata_that_is_too_much_for_a_message_is_cut(value: Any, caplog: pytest.LogCaptureFixture) -> None:
     """And that is reported; what came before it stays."""
 
     def generous(queue: str, item: Item) -> None:
@@ -400,6 +406,9 @@ def test_metadata_that_is_too_much_for_a_message_is_cut(value: Any) -> None:
     assert len(json.dumps(item["clues_metadata"])) < 66_000
     assert stage.config.faults.counts == {"clues_metadata": 1}
     assert stage.recorder.types == ["enqueued"]
+    (said,) = caplog.messages
+    assert said.startswith("clues_metadata: ValueError: metadata of more than 65536 bytes")
+    assert said.endswith("; it was cut")
 
 
 def test_metadata_that_is_much_goes_with_the_message_whole() -> None:
@@ -438,6 +447,45 @@ def test_a_preprocessor_that_damages_the_item_is_reported_and_the_item_mended(da
     assert stage.recorder.types == ["enqueued"]
     assert sum(stage.config.faults.counts.values()) >= 1
     json.dumps(item)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda queue, item: item.clear(), "damaged the item's class and args and clues_metadata; it was restored"),
+        (lambda queue, item: item.pop("args"), "damaged the item's args; it was restored"),
+        (lambda queue, item: item.update(clues_metadata=5), "put something else in clues_metadata's place"),
+        (lambda queue, item: item.update(clues_metadata=Unreadable()), "; its fields are left out"),
+    ],
+)
+def test_what_a_preprocessor_has_damaged_is_said(damage: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Under one name, whichever it was."""
+    stage, _ = preprocessed(damage)
+    assert any(message.startswith("item preprocessor: ") and said in message for message in caplog.messages)
+    assert set(stage.config.faults.counts) == {"item preprocessor"}
+
+
+def test_metadata_that_a_preprocessor_throws_away_is_kept() -> None:
+    """What the caller gave, where something else than a mapping is left in its place."""
+    stage = Stage(options={"item_preprocessors": (lambda queue, item: item.update(clues_metadata=5),)})
+    item = an_item(mine=7)
+    stage.lifecycle.stamp("mail", item)
+    assert item["clues_metadata"]["mine"] == 7
+
+
+def test_a_system_key_by_another_spelling_is_none_either() -> None:
+    """A string's subclass is that string, in JSON."""
+
+    class Named(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+    _, item = preprocessed(lambda queue, item: item["clues_metadata"].update({Named("_attempt"): 9, "mine": 1}))
+    assert item["clues_metadata"]["_attempt"] == 1
+    assert item["clues_metadata"]["mine"] == 1
 
 
 def test_system_keys_can_not_be_overwritten_by_a_preprocessor() -> None:
@@ -582,6 +630,58 @@ def test_a_job_that_its_own_system_traces_keeps_that_span() -> None:
     with stage.lifecycle.performing(attempt, "emails", item):
         pass
     assert tracer.told == []
+
+
+def test_a_propagator_is_told_how_the_job_ended() -> None:
+    """As a context manager is: a span of its own may be marked as failed."""
+    seen: list[Any] = []
+
+    class Span:
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *how: object) -> None:
+            seen.append(how)
+
+    class Spans(Tracer):
+        def activate(self, item: Mapping[str, Any]) -> Any:
+            return Span()
+
+    stage = Stage(options={"propagator": Spans()})
+    live(stage.lifecycle, an_item())
+    live(stage.lifecycle, an_item(), boom)
+    ((*well,), (kind, error, trace)) = seen
+    assert well == [None, None, None]
+    assert isinstance(error, kind)
+    assert trace is error.__traceback__
+
+
+def test_the_running_job_says_who_it_is() -> None:
+    """To whatever runs in it, logs for instance; with events or without."""
+    stage = Stage()
+    item = an_item(_event_hash="ab" * 16)
+    for attempt in (stage.lifecycle.dequeued("mail", item), None):
+        with stage.lifecycle.performing(attempt, "mail", item) as context:
+            assert (context.event_hash, context.queue, context.worker_class) == ("ab" * 16, "mail", "Job")
+
+
+def test_each_of_two_jobs_that_are_enqueued_at_once_is_told() -> None:
+    stage = Stage()
+    stage.lifecycle.enqueued(*[stage.lifecycle.stamp("q", an_item()) for _ in range(2)])
+    assert stage.recorder.types == ["enqueued", "enqueued"]
+    stage.lifecycle.enqueued()
+    stage.lifecycle.enqueued(None)
+    assert len(stage.recorder.events) == 2
+
+
+def test_metadata_may_be_any_mapping() -> None:
+    """A foreign system's item need not be of dicts."""
+    stage = Stage()
+    attempt = stage.lifecycle.dequeued(
+        "mail", {"class": "Job", "args": [], "clues_metadata": UserDict(_event_hash="ab")}
+    )
+    assert attempt is not None
+    assert attempt.event_hash == "ab"
 
 
 def test_a_broken_propagator_never_reaches_the_job() -> None:
