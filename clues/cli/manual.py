@@ -113,8 +113,11 @@ class _Group(TyperGroup):
 
 def _write(manual: Manual, formatter: Any) -> None:
     """After what Typer has printed already, with rich, or has written there, without."""
-    between = "\n" if formatter.getvalue() else ""
-    formatter.write(between + manual.text(min(shutil.get_terminal_size().columns, _WIDEST)))
+    text = manual.text(min(shutil.get_terminal_size().columns, _WIDEST))
+    if formatter.getvalue():
+        formatter.write(f"\n{text}")
+    else:
+        typer.echo(text, nl=False)
 
 
 def command(

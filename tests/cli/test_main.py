@@ -54,6 +54,14 @@ def test_help_is_a_page_of_a_manual() -> None:
     assert headings == ["Examples:", "Environment:", "Exit status:"]
 
 
+@pytest.mark.parametrize("group", [[], ["failed"], ["setup"]])
+def test_a_group_without_a_command_shows_its_help(group: list[str]) -> None:
+    """As a mistake, but the same."""
+    asked, found = clues(*group, "--help"), clues(*group)
+    assert (asked.returncode, found.returncode) == (0, 2)
+    assert found.stdout.strip() == asked.stdout.strip()
+
+
 def test_help_without_rich_has_all_of_it_too() -> None:
     shown = clues("tail", "--help", environ={"PATH": os.environ["PATH"], "TYPER_USE_RICH": "0"}).stdout
     assert shown.index("--follow") < shown.index("\n\n Examples:\n") < shown.index(" Environment:") < shown.index("130")
