@@ -22,6 +22,8 @@ from tests.docs.snippets import PAGES, ROOT
 SOURCES = [*(ROOT / "clues").glob("[!p]*/**/*.py"), *(ROOT / "clues").glob("*.py"), *(ROOT / "publishers").glob("*.py")]
 REFERENCE = ROOT / "docs" / "reference"
 _ASKED = {"cap", "flag", "get", "maybe_seconds", "name", "seconds", "secret_words", "text", "whole"}
+_NAMED = re.compile(r"\bCLUES_[A-Z][A-Z_]*[A-Z]\b")
+_MISSPELT = {"CLUES_PUBLISHER", "CLUES_PUBLISHERZ", "CLUES_ZZZZ"}  # by other tests, on purpose
 _OF_OTHERS = {"HOME", "PATH", "PWD", "PYTHONPATH", "TERM", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"}
 
 
@@ -70,15 +72,12 @@ def test_every_variable_that_the_code_reads_is_in_the_reference() -> None:
 
 
 def test_the_pages_speak_of_variables_that_are() -> None:
-    """Of ours; a word in capitals after CLUES_ elsewhere is a mistake of typing."""
-    allowed = {*VARIABLES, *(f"CLUES_{name}" for name in INITIALIZER_SETTINGS)}
+    """Of ours, or of our tests; another word in capitals after CLUES_ is a mistake of typing."""
+    for_requests = {"CLUES_REQUEST_FIELDS", "CLUES_REQUEST_METADATA", "CLUES_REQUEST_ID_HEADER"}  # settings of Flask's
+    for_tests = {name for path in (ROOT / "tests").rglob("*.py") for name in _NAMED.findall(path.read_text())}
+    allowed = {*VARIABLES, *(f"CLUES_{name}" for name in INITIALIZER_SETTINGS)} | for_requests | (for_tests - _MISSPELT)
     for page in PAGES:
-        text = (ROOT / page).read_text()
-        if not page.startswith(("CONTRIBUTING", "docs/contributing", "CHANGELOG")):
-            named = set(re.findall(r"\bCLUES_[A-Z][A-Z_]*[A-Z]\b", text))
-            assert named <= allowed | {"CLUES_REQUEST_FIELDS", "CLUES_REQUEST_METADATA", "CLUES_REQUEST_ID_HEADER"}, (
-                page
-            )
+        assert set(_NAMED.findall((ROOT / page).read_text())) <= allowed, page
 
 
 def test_every_key_that_is_written_is_in_the_reference() -> None:
