@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from clues.cli.manual import BEGIN, Manual, command, variables
-
-if TYPE_CHECKING:
-    from urllib.parse import SplitResult
-
-    from clues.publishers.spool import Spool
 
 _MANUAL = Manual(
     (
@@ -53,13 +48,13 @@ def doctor(
 ) -> None:
     """Check the configuration, job systems, logs, journal, back ends."""
     import json
+    import os
 
+    from clues.checkup import examined
     from clues.cli.output import quiet_pipe
     from clues.publishers.spool import Spool, spool_folder
 
-    place = Spool(spool_folder(spool))
-    found = _findings(place)
-    _look_at_systems(found, app or [], log or [])
+    found = examined(Spool(spool_folder(spool)), app or [], log or [], os.environ)
     with quiet_pipe():
         if as_json:
             print(json.dumps(found))
@@ -67,103 +62,6 @@ def doctor(
             _print(found)
     if found["problems"]:
         raise typer.Exit(1)
-
-
-def _findings(spool: Spool) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from clues import __version__
-    from clues.errors import ConfigError
-    from clues.publishers.health import LATE, Health, published
-    from clues.publishers.shipper import holder
-
-    if spool.folder.exists() and not spool.folder.is_dir():
-        msg = f"the spool {spool.folder} is no folder; name another by --spool or CLUES_SPOOL"
-        raise ConfigError(msg)
-    configuration, problems = _configuration()
-    dropped, dropped_bytes = spool.dropped() if spool.folder.is_dir() else (0, 0)
-    progress = Health(spool).progress() if spool.folder.is_dir() else []
-    destinations = [{**asdict(one), "shipper": holder(spool.lock(one.name))} for one in progress]
-    for one in destinations:
-        if one["lag_events"] and not one["shipper"]:
-            problems.append(f"nobody ships to {one['name']}, and {one['lag_events']} events wait for it")
-        elif one["lag_seconds"] > LATE:
-            problems.append(f"{one['name']} is {one['lag_seconds']:.0f} s behind")
-        if one["dead_lettered"]:
-            problems.append(f"{one['name']} refused {one['dead_lettered']} events: {spool.dead_letter(one['name'])}")
-    if dropped:
-        problems.append(f"{dropped} events ({dropped_bytes} bytes) were dropped: the journal was full")
-    return {
-        "version": __version__,
-        "fast": _fast(),
-        "publishers": configuration,
-        "spool": str(spool.folder),
-        "spool_bytes": spool.size() if spool.folder.is_dir() else 0,
-        "published": published(progress),
-        "dropped": dropped,
-        "destinations": destinations,
-        "problems": problems,
-    }
-
-
-def _look_at_systems(found: dict[str, Any], modules: list[str], given: list[Path]) -> None:
-    """Which job systems are installed and hooked, and whether their events flow."""
-    from clues.cli import doctor_systems as looking
-
-    if modules:
-        looking.load(modules)
-    found["systems"], problems = looking.systems(loaded=bool(modules))
-    found["configured"] = looking.configured() if modules else None
-    if modules and found["configured"] is None:
-        problems.append(f"{', '.join(modules)} does not configure clues, nor does CLUES_PUBLISHERS")
-    hooked = [one["name"] for one in found["systems"] if one["hooked"]]
-    found["flow"], silent = looking.flowing(given or looking.logs(), hooked)
-    found["problems"] += problems + silent
-
-
-def _configuration() -> tuple[list[str], list[str]]:
-    """The publishers that CLUES_PUBLISHERS names, without secrets, and what is wrong with them."""
-    import os
-
-    from clues.errors import ConfigError
-    from clues.plugs import publisher_schemes, split_url
-
-    named, problems = [], []
-    known = publisher_schemes()
-    for url in filter(None, map(str.strip, os.environ.get("CLUES_PUBLISHERS", "").split(","))):
-        try:
-            parts = split_url(url)
-            named.append(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
-            if parts.scheme in known:
-                _try(parts)
-            else:
-                problems.append(f"CLUES_PUBLISHERS: there is no publisher {parts.scheme}://")
-        except ConfigError as error:
-            problems.append(str(error))
-    return named, problems
-
-
-def _try(url: SplitResult) -> None:
-    """Make a publisher that ships, with a spool that is gone again; others may open a log, and are left alone.
-
-    Raises:
-        ConfigError: it can't be made: an option is mistaken, or a library is missing or too old.
-    """
-    from tempfile import TemporaryDirectory
-    from urllib.parse import urlencode, urlunsplit
-
-    from clues.plugs import publisher_class, publisher_from_url
-
-    if hasattr(publisher_class(url.scheme), "destination"):
-        with TemporaryDirectory(prefix="clues-doctor-") as folder:
-            query = "&".join(filter(None, (url.query, urlencode({"spool": folder}))))
-            publisher_from_url(urlunsplit(url._replace(query=query)))
-
-
-def _fast() -> dict[str, bool]:
-    from importlib.util import find_spec
-
-    return {name: find_spec(name) is not None for name in ("orjson", "hiredis")}
 
 
 def _print(found: dict[str, Any]) -> None:

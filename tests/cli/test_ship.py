@@ -283,7 +283,7 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     assert told["problems"] == [
         "CLUES_PUBLISHERS: there is no publisher odd://",
         "nobody ships to tcp:127.0.0.1:1, and 3 events wait for it",
-        "2 events (300 bytes) were dropped: the journal was full",
+        "2 events (300 bytes) were dropped for want of room",
     ]
     found = clues("doctor", "--spool", spool)
     assert "! nobody ships to tcp:127.0.0.1:1" in found.stdout

@@ -1,4 +1,4 @@
-"""What ``clues doctor`` finds of the job systems that clues has adapters for."""
+"""The job systems that clues has adapters for: which are there, hooked, and have events that flow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from clues.analysis.flow import Flow, flows
 from clues.config import default
 from clues.extras import too_old, wanted
+from clues.plugs import name_of
 
 SYSTEMS = ("celery", "rq", "dramatiq", "huey", "arq", "taskiq")
 
@@ -21,37 +22,35 @@ def load(modules: Iterable[str]) -> None:
     Raises:
         AppError: a module is not there, or raises when it is imported.
     """
-    from clues.resque.application import load as load_application
-    from clues.resque.registry import Registry
+    from clues.resque.application import load as load_application  # noqa: PLC0415 - and with it Redis' client
+    from clues.resque.registry import Registry  # noqa: PLC0415
 
     load_application(modules, Registry())
 
 
-def systems(*, loaded: bool) -> tuple[list[dict[str, Any]], list[str]]:
+def found(*, loaded: bool) -> tuple[list[dict[str, Any]], list[str]]:
     """The systems that are installed, and what is wrong with them.
 
     Args:
         loaded: whether an application was imported: only then can it be known what is hooked.
     """
-    found, problems = [], []
+    there_are, problems = [], []
     for name in SYSTEMS:
         try:
             there = version(name)
         except PackageNotFoundError:
             continue
         hooked = _hooked(name) if loaded else None
-        found.append({"name": name, "version": there, "tried_with": wanted(name, name), "hooked": hooked})
+        there_are.append({"name": name, "version": there, "tried_with": wanted(name, name), "hooked": hooked})
         if loaded and name in sys.modules and not hooked:
             problems.append(f"the application imports {name}, and does not hook it: see clues.adapters.{name}")
         if hooked and (older := too_old(name, name)):
             problems.append(f"clues.adapters.{name} needs {older}")
-    return found, problems
+    return there_are, problems
 
 
 def configured() -> dict[str, Any] | None:
     """What the application that was loaded configured: its publisher, and what observers got wrong meanwhile."""
-    from clues.plugs import name_of
-
     config = default.config
     if config is None:
         return None

@@ -1,0 +1,75 @@
+"""What CLUES_PUBLISHERS names, and how far each destination is in a spool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlunsplit
+
+from clues.errors import ConfigError
+from clues.plugs import publisher_class, publisher_from_url, publisher_schemes, split_url
+from clues.publishers.health import LATE, Health, published
+from clues.publishers.shipper import holder
+from clues.publishers.spool import Spool
+
+
+def looked_at(spool: Spool) -> tuple[dict[str, Any], list[str]]:
+    """What a spool tells of delivery, and what is wrong with it.
+
+    Raises:
+        ConfigError: the spool is no folder.
+    """
+    if spool.folder.exists() and not spool.folder.is_dir():
+        msg = f"the spool {spool.folder} is no folder; name another by --spool or CLUES_SPOOL"
+        raise ConfigError(msg)
+    problems = []
+    dropped, dropped_bytes = spool.dropped() if spool.folder.is_dir() else (0, 0)
+    progress = Health(spool).progress() if spool.folder.is_dir() else []
+    destinations = [{**asdict(one), "shipper": holder(spool.lock(one.name))} for one in progress]
+    for one in destinations:
+        if one["lag_events"] and not one["shipper"]:
+            problems.append(f"nobody ships to {one['name']}, and {one['lag_events']} events wait for it")
+        elif one["lag_seconds"] > LATE:
+            problems.append(f"{one['name']} is {one['lag_seconds']:.0f} s behind")
+        if one["dead_lettered"]:
+            problems.append(f"{one['name']} refused {one['dead_lettered']} events: {spool.dead_letter(one['name'])}")
+    if dropped:
+        problems.append(f"{dropped} events ({dropped_bytes} bytes) were dropped for want of room")
+    return {
+        "spool": str(spool.folder),
+        "spool_bytes": spool.size() if spool.folder.is_dir() else 0,
+        "published": published(progress),
+        "dropped": dropped,
+        "destinations": destinations,
+    }, problems
+
+
+def configured(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """The publishers that CLUES_PUBLISHERS names, without secrets, and what is wrong with them."""
+    named, problems = [], []
+    known = publisher_schemes()
+    for url in filter(None, map(str.strip, environ.get("CLUES_PUBLISHERS", "").split(","))):
+        try:
+            parts = split_url(url)
+            named.append(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
+            if parts.scheme in known:
+                _try(parts)
+            else:
+                problems.append(f"CLUES_PUBLISHERS: there is no publisher {parts.scheme}://")
+        except ConfigError as error:
+            problems.append(str(error))
+    return named, problems
+
+
+def _try(url: SplitResult) -> None:
+    """Make a publisher that ships, with a spool that is gone again; others may open a log, and are left alone.
+
+    Raises:
+        ConfigError: it can't be made: an option is mistaken, or a library is missing or too old.
+    """
+    if hasattr(publisher_class(url.scheme), "destination"):
+        with TemporaryDirectory(prefix="clues-doctor-") as folder:
+            query = "&".join(filter(None, (url.query, urlencode({"spool": folder}))))
+            publisher_from_url(urlunsplit(url._replace(query=query)))
