@@ -278,13 +278,15 @@ def _call(job: Job, stranger: _Run | None) -> tuple[Any, ...]:
         ):  # what a pickle begins with
             return job.func_name, job.instance, job.args, job.kwargs
         (name, instance, args, kwargs), stranger.rough = pickles.read(job.data)  # RQ's horses get the newest code
-        return name, instance, args, kwargs
+        if type(name) is str and type(args) in {tuple, list} and type(kwargs) is dict:
+            return name, instance, args, kwargs
     except interrupts():
         raise
-    except Exception:  # noqa: BLE001 - it can't be read so; who is to run it will read it, or say why not
-        if stranger is not None:
-            stranger.rough = True
-        return (job.description or "").partition("(")[0] or None, None, (), {}
+    except Exception:  # noqa: BLE001, S110 - it can't be read so; who is to run it will read it, or say why not
+        pass
+    if stranger is not None:
+        stranger.rough = True
+    return (job.description or "").partition("(")[0] or None, None, (), {}
 
 
 def _metadata(job: Job) -> dict[str, Any] | None:
