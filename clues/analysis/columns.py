@@ -89,10 +89,12 @@ STORED = (*FIELDS, *METADATA, Column("identity", "UBIGINT"))
 ALWAYS = frozenset({"event_type", "timestamp", "event_hash", "attempt", "event_id", "redelivered", "identity"})
 """What is read, whatever a query names: copies are told by it, and Ruby's attempts."""
 
-_ISO = (
+_ANY_TIME = (
     "CASE WHEN ends_with(timestamp, 'Z') THEN try_cast(timestamp AS TIMESTAMP) "
     "ELSE try_cast(timestamp AS TIMESTAMPTZ)::TIMESTAMP END"
 )
+# Those that Python knows too: not `infinity`, nor the year 10000.
+_ISO = f"CASE WHEN {_ANY_TIME} BETWEEN TIMESTAMP '0001-01-02' AND TIMESTAMP '9999-12-31' THEN {_ANY_TIME} END"
 
 
 def reading(needed: Collection[str], *, mended: bool) -> str:

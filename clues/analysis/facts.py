@@ -5,7 +5,7 @@ Ruby's events have no id and no attempt, times of whole seconds, and each system
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -120,6 +120,7 @@ def has_ended(event: Event) -> bool:
 
 
 def _seconds(found: object) -> float | None:
-    if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) and found >= 0:
+    # Neither NaN, nor infinity, nor an integer that no float holds.
+    if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= sys.float_info.max:
         return float(found)
     return None

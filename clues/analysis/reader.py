@@ -70,7 +70,7 @@ class Reader:
                 their shape, without being decoded, which is many times faster.
             progress: called now and then with the number of bytes read since its last call.
         """
-        self._about = None if about is None else about.encode()
+        self._about = None if about is None else about.encode("utf-8", "surrogatepass")
         self._progress = progress
         self.events = 0
         self.bad = 0

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     from clues.cli.app import app
-    from clues.cli.output import make_streams_safe, say_error, silence_stdout
+    from clues.cli.output import make_streams_safe, say, say_error, silence_stdout
 
     make_streams_safe()
     try:
@@ -44,5 +44,12 @@ def _run(argv: Sequence[str] | None) -> int:
     except OSError as error:  # such as a full disk behind standard output
         say_error(error)
         silence_stdout()
+        return 1
+    except Exception:  # noqa: BLE001 - a mistake of ours, whose message may hold what was read
+        import traceback
+
+        for line in traceback.format_exc().splitlines():
+            say(line)
+        say_error("this is a bug in clues; please report it, with what is above")
         return 1
     return 0

@@ -28,6 +28,7 @@ from clues.cli import (
     workers,
 )
 from clues.cli.manual import Manual, group_of, variables
+from clues.cli.mistakes import told_safely
 
 _MANUAL = Manual(
     ("clues demo", "clues doctor", "clues tail --follow", "clues trace 0695f49c", "clues COMMAND --help"),
@@ -41,7 +42,7 @@ is named, else the first log:// of CLUES_PUBLISHERS.""",
 )
 
 app = typer.Typer(
-    cls=group_of(_MANUAL),
+    cls=told_safely(group_of(_MANUAL)),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

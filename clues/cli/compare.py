@@ -190,8 +190,8 @@ def _times(one: Difference, percent: int) -> Text:
 def _print_json(found: list[Difference], read: list[Read]) -> None:
     import json
 
-    from clues.cli.output import clean_json, on_terminal
+    from clues.cli.output import clean_json
 
     told = {"classes": [one.as_dict() for one in found], "read": [one.as_dict() for one in read]}
     text = json.dumps(told, indent=2, ensure_ascii=False)
-    print(clean_json(text) if on_terminal() else text)
+    print(clean_json(text))

@@ -115,13 +115,12 @@ def _print_lines(found: Iterable[Found]) -> int:
     import json
 
     from clues.cli.failed_text import as_dict
-    from clues.cli.output import clean_json, on_terminal
+    from clues.cli.output import clean_json
 
-    as_shown = clean_json if on_terminal() else str
     number = 0
     for each in found:
         number += 1
-        print(as_shown(json.dumps(as_dict(each), ensure_ascii=False)))
+        print(clean_json(json.dumps(as_dict(each), ensure_ascii=False)))
     return number
 
 
@@ -135,9 +134,9 @@ def _print_details(found: Found) -> None:
 def _print_json(found: Found) -> None:
     import json
 
-    from clues.cli.output import clean_json, on_terminal
+    from clues.cli.output import clean_json
 
     failure = found.failure
     told = {"list": found.failed.name, "index": failure.index, "id": failure.id, "entry": failure.entry}
     text = json.dumps(told, indent=2, ensure_ascii=False)
-    print(clean_json(text) if on_terminal() else text)
+    print(clean_json(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import typer
 
 from clues.sanitize import UNSAFE, one_line, spell_out
 
+_UNSAFE_IN_JSON = re.compile(f"{UNSAFE.pattern}|[\ud800-\udfff]")  # halves of characters no UTF-8 can hold
 _NOBODY_READS = {errno.EPIPE, errno.EIO}  # the latter where the terminal is gone
 
 
@@ -29,8 +31,11 @@ def clean(text: object, *, lines: bool = False) -> str:
 
 
 def clean_json(line: str) -> str:
-    """A JSON line as a terminal may get it: the same value, control characters escaped in JSON's way."""
-    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+    """A JSON line as a terminal may get it: the same value, control characters escaped in JSON's way.
+
+    Not on a terminal alone: what is piped, or written to a file, ends on one.
+    """
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def on_terminal(stream: IO[str] | None = None) -> bool:

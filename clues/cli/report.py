@@ -84,10 +84,10 @@ def _print(found: Report, *, markdown: bool, as_json: bool) -> None:
     if as_json:
         import json
 
-        from clues.cli.output import clean_json, on_terminal
+        from clues.cli.output import clean_json
 
         text = json.dumps(found.as_dict(), indent=2, ensure_ascii=False, default=str)
-        print(clean_json(text) if on_terminal() else text)
+        print(clean_json(text))
     elif markdown:
         from clues.cli.report_markdown import markdown_text
 

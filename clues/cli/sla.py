@@ -161,7 +161,7 @@ def value_text(verdict: Verdict) -> str:
 def _print_json(found: object) -> None:
     import json
 
-    from clues.cli.output import clean_json, on_terminal
+    from clues.cli.output import clean_json
 
     text = json.dumps(found, indent=2, ensure_ascii=False, default=str)
-    print(clean_json(text) if on_terminal() else text)
+    print(clean_json(text))

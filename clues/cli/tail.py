@@ -84,11 +84,10 @@ def _follow(logs: TailedLogs, show: Callable[[Entry], None]) -> None:
 
 
 def _printer(*, as_json: bool) -> Callable[[Entry], None]:
-    from clues.cli.output import clean_json, on_terminal
+    from clues.cli.output import clean_json
 
     if as_json:
-        as_shown = clean_json if on_terminal() else str
-        return lambda entry: print(as_shown(entry.line.decode("utf-8", "backslashreplace")))
+        return lambda entry: print(clean_json(entry.line.decode("utf-8", "surrogatepass")))
     from clues.cli.console import console
     from clues.cli.event_line import event_line
 

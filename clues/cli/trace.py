@@ -90,11 +90,11 @@ def _print(found: Timeline) -> None:
 def _print_json(found: Timeline, reader: Reader) -> None:
     import json
 
-    from clues.cli.output import clean_json, on_terminal
+    from clues.cli.output import clean_json
 
     read = {"files": reader.sources, "events": reader.events, "bad_lines": reader.bad}
     text = json.dumps({**found.as_dict(), "read": read}, indent=2, ensure_ascii=False, default=str)
-    print(clean_json(text) if on_terminal() else text)
+    print(clean_json(text))
 
 
 def _tell_what_was_read(reader: Reader) -> None:
