@@ -167,10 +167,14 @@ class Ledger:
         """
         named = f'"{attempt.event_hash}:{attempt.number}:'.encode()
         for path in self._others():
-            with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
-                for start, _, line in _slots(file.fileno()):
-                    if named in line:
-                        os.pwrite(file.fileno(), bytes([_FREE]), start)
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                try:
+                    for start, _, line in _slots(fd):
+                        if named in line:
+                            os.pwrite(fd, bytes([_FREE]), start)
+                finally:
+                    os.close(fd)
 
     def inherited(self, pid: int | None = None) -> Generator[tuple[bool, bytes], None, None]:
         """What stands in the ledgers of dead processes, each locked until all of it was taken, and then removed.

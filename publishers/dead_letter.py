@@ -14,8 +14,8 @@ DEAD_LETTER_BYTES = 64 * 1024 * 1024
 """A dead letter's size, from which on another is begun. The one before it is kept, and no more: a destination that
 refuses everything, as after a mistaken mapping, must not fill the disk."""
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-_FILE_MODE = 0o600
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_FILE_MODE = 0o640  # a log's
 
 
 def add_letters(
@@ -59,8 +59,11 @@ def _size(path: Path) -> int:
 
 def _letter(destination: str, line: bytes, reason: str, at: str) -> bytes:
     try:
-        event: Any = json.loads(line)
+        return _written(destination, json.loads(line), reason, at)
     except (ValueError, RecursionError):
-        event = line.decode("utf-8", "backslashreplace")
+        return _written(destination, line.decode("utf-8", "backslashreplace"), reason, at)
+
+
+def _written(destination: str, event: Any, reason: str, at: str) -> bytes:
     told = {"destination": destination, "reason": reason, "at": at, "event": event}
     return json.dumps(told, separators=(",", ":")).encode() + b"\n"

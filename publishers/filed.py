@@ -143,8 +143,7 @@ def _unwrapped(line: bytes) -> bytes:
         return line
     try:
         event = json.loads(line)["event"]
-    except (ValueError, KeyError, TypeError):
+        text = event if isinstance(event, str) else json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, KeyError, TypeError, RecursionError):
         return line
-    if isinstance(event, str):
-        return event.encode()
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "backslashreplace")

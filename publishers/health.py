@@ -135,5 +135,5 @@ class Health:
         try:
             at = datetime.fromisoformat(json.loads(line)["timestamp"])
             return max(0.0, self._clock() - at.timestamp())
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return 0.0

@@ -32,7 +32,7 @@ SEGMENT_BYTES = 4 * 1024 * 1024
 SPOOL_BYTES = 1024 * 1024 * 1024
 """The size of all segments, from which on events are dropped."""
 
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NOFOLLOW
 _LOOK_AGAIN = 1.0
 
 

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote
 from clues.errors import ConfigError
 from clues.event import Event
 from clues.forklock import ForkLock
+from clues.planted import open_ours
 from clues.publishers.flood import Flood
 
 # Without O_NONBLOCK a named pipe or /dev/stdout would block the job when its reader stalls; files don't mind it.
@@ -198,7 +199,7 @@ class _File:
                 raise
 
     def _open(self) -> None:
-        fd = os.open(self.path, _FLAGS, _MODE)
+        fd = open_ours(self.path, _FLAGS, _MODE)
         if fd != self._fd and self._fd >= 0 and self._is_ours(self._fd):
             os.close(self._fd)
         self._fd = fd

@@ -154,7 +154,7 @@ class Counts:
                     found.series[name] = dict(_read(rows, len(_ZEROS[name])))
             found.since = int(state["since"])
             found._starts = dict(_read_starts(state.get("starts", ())))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return cls(now)
         found._errors = {labels[-1] for known in found.series.values() for labels in known} - {"", OTHER}
         return found

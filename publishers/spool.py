@@ -15,6 +15,7 @@ Local file systems only: neither appending nor locks can be trusted over NFS.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -31,6 +32,7 @@ from typing import Any
 
 from clues.errors import ConfigError
 from clues.event import json_encoder
+from clues.planted import check_way
 from clues.publishers.dead_letter import add_letters
 
 SUFFIX = ".jsonl"
@@ -40,6 +42,9 @@ _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _TRY = ".try"
 _ABANDONED = 10.0  # seconds; a checkpoint is written in less
+_LINES_MODE = 0o640  # as a log's: who opens the folder to a group lets it read, and no more
+_NEW = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_MOST = 1 << 63
 _COUNTS = struct.Struct("@QQ")
 
 
@@ -114,8 +119,12 @@ class Spool:
             ConfigError: it can't.
         """
         try:
+            check_way(self.folder)
             for part in (self.folder, self._destinations, self._dead):
                 part.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            for part in (self._destinations, self._dead):
+                if part.is_symlink():
+                    raise NotADirectoryError(errno.ENOTDIR, f"{part} is a link")
             fd, name = tempfile.mkstemp(dir=self.folder, prefix=_TRY)
             os.close(fd)
             Path(name).unlink()
@@ -146,7 +155,7 @@ class Spool:
     @contextlib.contextmanager
     def changing(self) -> Generator[None]:
         """Begin a segment, or end the newest, as the only one who does so."""
-        fd = os.open(self.folder / "segments.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        fd = os.open(self.folder / "segments.lock", os.O_RDWR | _NEW, _FILE_MODE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield
@@ -173,7 +182,7 @@ class Spool:
             self._make(max([newest, *used]) + 1)
 
     def _make(self, number: int) -> None:
-        os.close(os.open(self.segment(number).path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE))
+        os.close(os.open(self.segment(number).path, os.O_WRONLY | _NEW, _LINES_MODE))
 
     def size(self) -> int:
         """The bytes of all segments."""
@@ -192,7 +201,7 @@ class Spool:
             Whether it is gone.
         """
         try:
-            fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return True
         try:
@@ -263,7 +272,7 @@ class Spool:
         }
         temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")  # programs may start at once
         try:
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
+            fd = os.open(temporary, os.O_WRONLY | os.O_TRUNC | _NEW, _FILE_MODE)
             with os.fdopen(fd, "wb") as file:
                 file.write(_encoded(told))
             temporary.replace(path)
@@ -329,7 +338,7 @@ class Spool:
 
     @contextlib.contextmanager
     def _opened_counts(self) -> Any:
-        fd = os.open(self.folder / "counts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        fd = os.open(self.folder / "counts", os.O_RDWR | _NEW, _FILE_MODE)
         try:
             if os.fstat(fd).st_size < _COUNTS.size:
                 os.pwrite(fd, bytes(_COUNTS.size), 0)  # room is taken now, for when the disk is full
@@ -352,11 +361,14 @@ class Spool:
 def _read(path: Path) -> Checkpoint | None:
     """The checkpoint in a file; None if there is none, or it can't be read."""
     try:
-        found = json.loads(path.read_bytes())
-        found["positions"] = {int(number): int(at) for number, at in found["positions"].items()}
-        return Checkpoint(**found)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        found = Checkpoint(**json.loads(path.read_bytes()))
+        positions = {int(number): at for number, at in found.positions.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
+    found.positions = positions
+    numbers = (*positions, *positions.values(), found.delivered, found.retried, found.dead_lettered, found.left_out)
+    sound = all(type(number) is int and 0 <= number < _MOST for number in numbers)
+    return found if sound and type(found.name) is str and type(found.state) is dict else None
 
 
 def _encoded(told: Mapping[str, Any]) -> bytes:

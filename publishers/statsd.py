@@ -46,7 +46,7 @@ _SMALLEST_MTU = 512
 _LARGEST_MTU = 65507
 _LONGEST_PATH = 107  # what the system's address of a Unix socket holds
 _LONGEST_NAME = 200
-_END_OF_TIME = 1e15  # seconds; a time beyond it is none, and no integer is too large for a float
+_LONGEST_TIME = 1e12  # seconds; beyond it, it is none, and no integer is too large for a float
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 TIMED = {
     EventType.DEQUEUED: ("_time_in_queue", "time_in_queue"),
@@ -223,7 +223,7 @@ class StatsdPublisher:
 
 def _milliseconds(seconds: Any) -> float | None:
     """A time as statsd has it; None for what is none, in an item of somebody else's making."""
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < _END_OF_TIME:
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= _LONGEST_TIME:
         return float(seconds) * 1000
     return None
 

@@ -59,7 +59,7 @@ class Tail:
         if segment.size <= at:
             return False
         try:
-            fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:  # dropped, for want of room
             return False
         try:
@@ -103,7 +103,7 @@ def _read(fd: int, at: int, most: int, *, longer: bool) -> bytes:
 def has_ended(segment: Segment) -> bool:
     """Whether nobody writes a segment any more; a later one must be there, that nobody begins to again."""
     try:
-        fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return True
     try:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from clues.analysis.facts import LONGEST_TIME
 from clues.event import EventType
 
 TYPES = ", ".join(f"'{kind}'" for kind in EventType)
 ENDS = ", ".join(f"'{kind}'" for kind in EventType if kind.terminal)
 
-_SECONDS = (
-    "CASE WHEN isfinite(try_cast({0} AS DOUBLE)) AND try_cast({0} AS DOUBLE) >= 0 THEN try_cast({0} AS DOUBLE) END"
-)
+_SECONDS = f"CASE WHEN try_cast({{0}} AS DOUBLE) BETWEEN 0 AND {LONGEST_TIME} THEN try_cast({{0}} AS DOUBLE) END"
 _EPOCH = (
     "CASE WHEN try_cast({0} AS DOUBLE) > 0 AND try_cast({0} AS DOUBLE) < 253402300800 "
     "THEN make_timestamp(round(try_cast({0} AS DOUBLE) * 1000000)::BIGINT) END"

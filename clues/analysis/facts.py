@@ -5,7 +5,6 @@ Ruby's events have no id and no attempt, times of whole seconds, and each system
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +26,10 @@ RUBY_TWINS = frozenset(
     }
 )
 """The system keys that resque-clues also writes without ``_``."""
+
+
+LONGEST_TIME = 1e12
+"""Seconds; what is longer is no time: neither NaN, nor infinity, nor what others can't be added to."""
 
 
 def hash_of(event: Event) -> str | None:
@@ -120,7 +123,6 @@ def has_ended(event: Event) -> bool:
 
 
 def _seconds(found: object) -> float | None:
-    # Neither NaN, nor infinity, nor an integer that no float holds.
-    if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= sys.float_info.max:
+    if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= LONGEST_TIME:
         return float(found)
     return None

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from redis.exceptions import RedisError
 
 from clues.errors import RedisUnavailableError
-from clues.resque.application import client_of
+from clues.resque import Resque
+from clues.resque.application import client_of as found_by
 
 __all__ = ["client_of", "folder", "reaching_redis"]
+
+
+def client_of(modules: Iterable[str], *, redis: str | None, namespace: str | None) -> Resque:
+    """The application's client, or one for what flags name; see `clues.resque.application`.
+
+    Raises:
+        CluesError: the application can't be loaded, or Redis can't be reached.
+    """
+    with reaching_redis():
+        return found_by(modules, redis=redis, namespace=namespace)
 
 
 def folder() -> str:

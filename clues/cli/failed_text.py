@@ -70,7 +70,7 @@ def details(found: Found) -> Text:
 def _head(found: Found) -> Iterator[Text]:
     failure, entry = found.failure, found.failure.entry
     yield Text.assemble(
-        (clean(failure.worker_class or "-"), "bold"), f"  failure {failure.index} of ", found.failed.name
+        (clean(failure.worker_class or "-"), "bold"), f"  failure {failure.index} of ", clean(found.failed.name)
     )
     yield _named("id", failure.id)
     yield _named("failed at", f"{local_time(entry.get('failed_at'))}{_ago(failure.failed_at)}")

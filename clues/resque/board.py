@@ -121,7 +121,7 @@ class Board:
 def dead_ones(folder: str, place: str) -> Iterator[Board]:
     """The boards of trees of this Redis and namespace whose processes are all gone; each is ours while it is given."""
     for path in sorted(Path(folder).glob(f"{_name(place)}-*.board")):
-        with contextlib.suppress(OSError, ValueError), contextlib.ExitStack() as opened:
+        with contextlib.suppress(OSError, ValueError, RecursionError), contextlib.ExitStack() as opened:
             lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             opened.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from clues.errors import ConfigError
+
 
 class Keys:
     """Key names under one namespace.
@@ -27,6 +29,11 @@ class Keys:
     )
 
     def __init__(self, namespace: str = "resque") -> None:
+        try:
+            namespace.encode()
+        except UnicodeEncodeError as error:
+            msg = f"the namespace must be text that UTF-8 can hold, not {namespace!r}"
+            raise ConfigError(msg) from error
         self.namespace = namespace
         self.prefix = prefix = f"{namespace}:" if namespace else ""
         self.queues = f"{prefix}queues"

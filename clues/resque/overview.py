@@ -20,6 +20,7 @@ EXPIRES = 300.0
 """Seconds without a heartbeat after which a worker without a key that runs out is dead (resque ``resque.rb``)."""
 
 _LONG = 20  # digits of what is no process' id
+_MOST = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +200,14 @@ def _digits(text: str) -> int | None:
 def _told(text: str | None) -> Mapping[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _number(told: Mapping[str, Any], name: str) -> int | None:
     found = told.get(name)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < _MOST else None
 
 
 def _text(told: Mapping[str, Any], name: str) -> str | None:

@@ -471,7 +471,7 @@ class Store:
             pipe.llen(_bytes(self.keys.worker_batch(worker_id)))
         leases, tokens, starts, processed, failed, *further = pipe.execute()
         return [
-            Standing(lease, more, token, None if started is None else _text(started), int(done or 0), int(bad or 0))
+            Standing(lease, more, token, None if started is None else _text(started), _count(done), _count(bad))
             for lease, more, token, started, done, bad in zip(
                 leases, further, tokens, starts, processed, failed, strict=True
             )
@@ -533,11 +533,11 @@ class Store:
 
     def stat(self, name: str) -> int:
         """A counter, such as ``processed``."""
-        return int(self.client.get(self.keys.stat(name)) or 0)
+        return _count(self.client.get(self.keys.stat(name)))
 
     def stat_of(self, name: str, worker_id: str) -> int:
         """A worker's own counter."""
-        return int(self.client.get(_bytes(self.keys.stat_of(name, worker_id))) or 0)
+        return _count(self.client.get(_bytes(self.keys.stat_of(name, worker_id))))
 
 
 def _taken(reply: list[Any], wanted: Wanted) -> Taken:
@@ -567,6 +567,14 @@ def batched(things: Iterable[_T], size: int = 1000) -> Iterator[list[_T]]:
 def shown(name: str) -> str:
     """A name from Redis as text that JSON and terminals can hold: bytes that are not UTF-8 are spelled out."""
     return _bytes(name).decode("utf-8", "backslashreplace")
+
+
+def _count(raw: bytes | None) -> int:
+    """A statistic; 0 for what is none: it is shown, and nothing hangs on it."""
+    try:
+        return int(raw or 0)
+    except ValueError:
+        return 0
 
 
 def _text(raw: bytes) -> str:

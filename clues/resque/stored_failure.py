@@ -15,6 +15,7 @@ from clues.resque import times
 from clues.resque.wire import decode, join, members
 
 ID_LENGTH = 8
+_LONG = 2048  # bits; and an entry that is no longer, in bytes, has no such integer
 
 # Letters only, so that an id is never taken for an index; no vowels, so that it is no word.
 _LETTERS = "bcdfghjklmnpqrstvwxz"
@@ -41,7 +42,9 @@ class StoredFailure:
             found = decode(raw)
         except DecodeError:
             found = None
-        return cls(index, raw, found if isinstance(found, dict) else {"error": raw.decode("utf-8", "backslashreplace")})
+        if not isinstance(found, dict):
+            return cls(index, raw, {"error": raw.decode("utf-8", "backslashreplace")})
+        return cls(index, raw, _writable(found) if len(raw) > _LONG else found)
 
     @property
     def id(self) -> str:
@@ -138,6 +141,17 @@ class FailureFilter:
         return (
             (-math.inf if self.since is None else self.since) <= at <= (math.inf if self.until is None else self.until)
         )
+
+
+def _writable(value: Any) -> Any:
+    """What can be shown: Python refuses to write integers of so many digits, which Ruby's JSON may hold."""
+    if isinstance(value, dict):
+        return {key: _writable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_writable(item) for item in value]
+    if isinstance(value, int) and value.bit_length() > _LONG:
+        return f"<integer of {value.bit_length()} bits>"
+    return value
 
 
 def _letters(raw: bytes) -> str:

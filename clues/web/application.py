@@ -191,7 +191,7 @@ class _Application:
                     raise HTTPException(413, "That is too long.")
             try:
                 told = json.loads(body)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise HTTPException(400, "The body is no JSON.") from error
             if not isinstance(told, dict):
                 raise HTTPException(400, "The body is no JSON object.")
@@ -249,7 +249,7 @@ def _answered(answer: Answer, given: Mapping[str, Any]) -> Response:
         return _json({"error": f"Redis does not serve: {str(error).split(' : <')[0]}", "redis": True}, 503)
     except HTTPException as error:
         return _json({"error": error.detail}, error.status_code)
-    except (KeyError, ValueError, TypeError, LookupError, CluesError) as error:
+    except (KeyError, ValueError, TypeError, LookupError, ArithmeticError, CluesError) as error:
         return _json({"error": str(error)}, 400)
 
 

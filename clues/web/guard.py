@@ -109,7 +109,10 @@ def _is_own_page(headers: Headers, host: str) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return "authorization" in headers and "cookie" not in headers
-    return urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def _name_of(host: str) -> str:
