@@ -14,7 +14,7 @@ from itertools import islice
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from clues.redaction import NO_SECRETS, REDACTED, SecretNames
+from clues.redaction import NO_SECRETS, REDACTED, SecretNames, is_count
 
 ELLIPSIS = "…"
 MARK_SIZE = 32
@@ -223,7 +223,7 @@ class Walk:
                 done[ELLIPSIS] = f"{len(value) - len(done)} more"
                 break
             self._left -= size
-            done[name] = self._secret(item) if name in self._secrets else self.value(item, depth + 1)
+            done[name] = self._secret(name, item) if name in self._secrets else self.value(item, depth + 1)
         return done
 
     def _enough(self, values: Iterable[Any]) -> list[Any]:
@@ -237,7 +237,9 @@ class Walk:
             name = name[:MAX_KEY] + ELLIPSIS
         return _valid(name)
 
-    def _secret(self, value: Any) -> Any:
+    def _secret(self, name: str, value: Any) -> Any:
+        if type(value) in {int, float} and is_count(name):
+            return self.value(value)
         if value is None or type(value) is bool or (type(value) is str and not value):
             self._left -= 5
             return value  # whether there is one is worth knowing and gives nothing away
