@@ -79,8 +79,10 @@ class _Reader(_Unpickler):  # type: ignore[misc]
 
     def _build(self) -> None:
         state, made = self.stack.pop(), self.stack[-1]
-        if isinstance(made, _Stranger) or (isinstance(made, uuid.UUID) and type(state) is dict):
+        if isinstance(made, _Stranger):
             made.__setstate__(state)
+        elif isinstance(made, uuid.UUID) and type(state) is dict:
+            made.__setstate__(state)  # type: ignore[attr-defined] # it has one
 
     def _setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
