@@ -118,7 +118,17 @@ class SecretNames:
             text = _BEARER.sub(rf"\g<kind> {REDACTED}", text)
         # What tokens begin with is looked for in every text, and a regular expression takes much longer.
         if size >= _SHORTEST_TOKEN and (
-            ("_" in text and ("k_" in text or "gh" in text or "whsec" in text or "npm_" in text or "hf_" in text))
+            (
+                "_" in text
+                and (
+                    "k_" in text
+                    or "gh" in text
+                    or "_pat_" in text
+                    or "whsec" in text
+                    or "npm_" in text
+                    or "hf_" in text
+                )
+            )
             or ("-" in text and ("sk-" in text or "--" in text or "xox" in text or "pat-" in text or "pypi-" in text))
             or ("A" in text and ("AKIA" in text or "ASIA" in text or "AIza" in text))
             or ("J" in text and "eyJ" in text)

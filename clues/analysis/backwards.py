@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO
 
+from clues.lines import LONGEST_LINE
+
 _BLOCK = 64 * 1024
 
 
@@ -15,15 +17,25 @@ def lines_backwards(stream: IO[bytes], end: int) -> Iterator[bytes]:
         stream: a file that can seek.
         end: the offset to begin at, just after a newline.
     """
-    rest = b""
+    rest: list[bytes] = []  # of a line whose beginning is still to come, last first
     while end > 0:
         start = max(0, end - _BLOCK)
         stream.seek(start)
-        first, *lines = (stream.read(end - start) + rest).split(b"\n")
-        yield from (line for line in reversed(lines) if line)
-        rest, end = first, start
-    if rest:
-        yield rest
+        first, *lines = stream.read(end - start).split(b"\n")
+        if lines:
+            lines[-1] += _joined(rest)
+            yield from (line for line in reversed(lines) if line)
+            rest = []
+        if len(rest) * _BLOCK > LONGEST_LINE:  # no event: of such a line no more than a beginning is kept
+            rest = []
+        rest.append(first)
+        end = start
+    if line := _joined(rest):
+        yield line
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    return b"".join(reversed(parts))
 
 
 def end_of_whole_lines(stream: IO[bytes]) -> int:

@@ -44,6 +44,9 @@ def needs(*queries: str) -> frozenset[str]:
 
 
 def _check(connection: Any, library: Any, query: str) -> None:
+    if any("\ud800" <= mark <= "\udfff" for mark in query):
+        msg = "the query is no text that UTF-8 can hold"
+        raise QueryError(msg)
     statements = connection.extract_statements(query)
     if len(statements) != 1:
         msg = f"give one statement, not {len(statements)}"

@@ -6,20 +6,21 @@ import os
 import string
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from clues.analysis.rotation import siblings
 from clues.errors import ConfigError
+from clues.plugs import split_url
 
 
 def default_log(environ: Mapping[str, str] = os.environ) -> Path:
     """The file of the first ``log://`` URL in ``CLUES_PUBLISHERS``.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or one of them is no URL.
     """
-    for url in environ.get("CLUES_PUBLISHERS", "").split(","):
-        parts = urlsplit(url.strip())
+    for url in filter(None, map(str.strip, environ.get("CLUES_PUBLISHERS", "").split(","))):
+        parts = split_url(url)
         if parts.scheme == "log" and (path := unquote(parts.netloc + parts.path)):
             return Path(path)
     msg = "which event log? name a file, or set CLUES_PUBLISHERS=log:///path/to/events.log"

@@ -6,6 +6,7 @@ from typing import Any
 
 from clues.errors import DecodeError, NoClassError
 from clues.metadata import Failure
+from clues.plain import plain
 from clues.resque import failure
 from clues.resque.registry import JobDefinition, Registry
 from clues.resque.wire import decode
@@ -92,4 +93,4 @@ class Job:
 
     def __str__(self) -> str:
         """As Resque shows jobs: ``(Job{queue} | Class | [args])``."""
-        return f"(Job{{{self.queue}}} | {self.worker_class} | {repr(self.args)[:1000]})"
+        return f"(Job{{{self.queue}}} | {self.worker_class} | {repr(plain(self.args))[:1000]})"

@@ -566,7 +566,10 @@ def batched(things: Iterable[_T], size: int = 1000) -> Iterator[list[_T]]:
 
 def shown(name: str) -> str:
     """A name from Redis as text that JSON and terminals can hold: bytes that are not UTF-8 are spelled out."""
-    return _bytes(name).decode("utf-8", "backslashreplace")
+    try:
+        return _bytes(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character, which JSON may hold
+        return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _count(raw: bytes | None) -> int:
