@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench servers chaos mutants dashboards reference docs release clean
+.PHONY: help demo test check format bench servers fuzz chaos mutants dashboards reference docs release clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ bench: $(VENV)/.dev ## measure: make bench ARGS="--quick"
 
 servers: $(VENV)/.dev ## start real back ends for the tests, where there is a JDK or go
 	@$(BIN)/python -m tests.servers run
+
+fuzz: $(VENV)/.fuzz ## look for bytes that break what reads foreign data: make fuzz ARGS="--seconds 60"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 chaos: $(VENV)/.dev ## work under fire, and account for every job and event: make chaos ARGS="--minutes 5"
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
@@ -74,6 +77,11 @@ $(VENV)/.dev: pyproject.toml $(VENV)/bin/python | clues/publishers
 
 $(VENV)/.mutants: $(VENV)/.dev
 	@$(INSTALL) 'mutmut==3.8.*'
+	@touch $@
+
+# atheris has wheels for some Pythons only, and nobody else needs it.
+$(VENV)/.fuzz: $(VENV)/.dev
+	@$(INSTALL) --only-binary :all: 'atheris>=3'
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev
