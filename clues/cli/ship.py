@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MANUAL = Manual(
     (
         "clues ship events.log events.log.1.gz --to elasticsearch://localhost:9200",
-        "clues ship ~/.local/state/clues/spool/dead/*.jsonl --to elasticsearch://localhost:9200",
+        "clues ship ~/.local/state/clues/spool/dead/elasticsearch*.jsonl --to elasticsearch://localhost:9200",
         "clues ship --follow /var/spool/clues --to otlp://collector:4317 --to 'tcp://logstash:5000?events=failed'",
     ),
     notes="""\
