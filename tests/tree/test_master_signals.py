@@ -8,11 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.tree.trees import tree
+from tests.tree.trees import Tree, tree
 from tests.waiting import wait_for
 
 KILLED = "Child process received unhandled signal pid"
 BOTH = [signal.SIGTERM, signal.SIGINT]
+
+
+def assert_finishes(made: Tree, number: signal.Signals) -> None:
+    """A signal has the running job finish; then the tree ends."""
+    made.begin("a")
+    made.send(number)
+    made.wait_for_log(f"received {number.name}")
+    made.let_go("a")
+    assert made.program.wait(60) == 0
+    assert (made.notes(), made.stats()) == (["begun a", "ended a"], (1, 0))
 
 
 @pytest.mark.parametrize("number", [*BOTH, signal.SIGQUIT])
@@ -67,24 +77,13 @@ def test_time_to_finish(tmp_path: Path, redis_url: str) -> None:
     """l9: a job that ends within RESQUE_PRE_SHUTDOWN_TIMEOUT gets no exception."""
     environ = {"TERM_CHILD": "1", "RESQUE_PRE_SHUTDOWN_TIMEOUT": "30"}
     with tree(tmp_path / "app", redis_url, **environ) as made:
-        made.begin("a")
-        made.send(signal.SIGTERM)
-        wait_for(lambda: "received SIGTERM" in made.log())
-        made.let_go("a")
-        assert made.program.wait(60) == 0
-        assert made.notes() == ["begun a", "ended a"]
-        assert made.stats() == (1, 0)
+        assert_finishes(made, signal.SIGTERM)
 
 
 def test_graceful_term(tmp_path: Path, redis_url: str) -> None:
     """l4: TERM lets the job finish, as QUIT does; INT does not."""
     with tree(tmp_path / "app", redis_url, GRACEFUL_TERM="1") as made:
-        made.begin("a")
-        made.send(signal.SIGTERM)
-        wait_for(lambda: "received SIGTERM" in made.log())
-        made.let_go("a")
-        assert made.program.wait(60) == 0
-        assert (made.notes(), made.stats()) == (["begun a", "ended a"], (1, 0))
+        assert_finishes(made, signal.SIGTERM)
     with tree(tmp_path / "int", redis_url, GRACEFUL_TERM="1") as made:
         made.begin("b")
         assert made.end(signal.SIGINT) == 0
@@ -170,12 +169,7 @@ def test_stop_new_wait_kill_the_stuck_ones_go_on(tmp_path: Path, redis_url: str)
 def test_without_forking(tmp_path: Path, redis_url: str) -> None:
     """l7: FORK_PER_JOB=false, TERM lets the job run to its end."""
     with tree(tmp_path / "app", redis_url, FORK_PER_JOB="false") as made:
-        made.begin("a")
-        made.send(signal.SIGTERM)
-        wait_for(lambda: "received SIGTERM" in made.log())
-        made.let_go("a")
-        assert made.program.wait(60) == 0
-        assert (made.notes(), made.stats()) == (["begun a", "ended a"], (1, 0))
+        assert_finishes(made, signal.SIGTERM)
 
 
 def test_without_forking_with_term_child(tmp_path: Path, redis_url: str) -> None:
