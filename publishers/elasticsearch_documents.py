@@ -12,10 +12,11 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from clues.event import Event, EventType, json_encoder
-from clues.metadata import SYSTEM_KEYS, read_attempt, read_hash, timestamp
+from clues.metadata import read_attempt, read_hash, timestamp
 from clues.publishers.elasticsearch_metadata import LONG, MAX_VALUE, Shaped, as_text, fits
 from clues.publishers.elasticsearch_times import Moment, moment
 from clues.publishers.lines import reader
+from clues.system_keys import KEYS
 
 ECS_VERSION = "8.17.0"
 DATASET = "clues.events"
@@ -349,4 +350,4 @@ _READ: dict[str, tuple[str, Callable[[object], object]]] = {
     "_scheduled_time": ("scheduled_time", _date),
     "_system": ("system", _text),
 }
-_NOT_THE_USERS = SYSTEM_KEYS | {"_traceparent", "_parent_event_hash", "_service_name"}
+_NOT_THE_USERS = frozenset(KEYS) | {"_service_name"}

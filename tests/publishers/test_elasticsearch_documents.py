@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from clues.event import Event, EventType
 from clues.publishers.elasticsearch_documents import Target, bulk_lines, sentence
+from clues.system_keys import KEYS
 
 STREAM = Target("logs-clues.events-default", namespace="default")
 AT = "2026-11-20T20:59:58.123456Z"
@@ -226,3 +227,10 @@ def test_any_metadata(metadata: dict[str, Any]) -> None:
 def test_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
         bulk_lines(event().line.replace(AT.encode(), text.encode()), STREAM)
+
+
+def test_our_keys_are_none_of_the_users() -> None:
+    """Whatever of them an item carries; the user's own are all there."""
+    known = dict.fromkeys(KEYS, "x")
+    assert document(event(**known, customer_id=42))["clues"]["metadata"] == {"customer_id": 42}
+    assert "metadata" not in document(event(**known))["clues"]
