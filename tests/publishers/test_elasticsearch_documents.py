@@ -231,6 +231,6 @@ def test_no_time(text: str) -> None:
 
 def test_our_keys_are_none_of_the_users() -> None:
     """Whatever of them an item carries; the user's own are all there."""
-    known = dict.fromkeys(KEYS, "x")
+    known: dict[str, Any] = dict.fromkeys(KEYS, "x")
     assert document(event(**known, customer_id=42))["clues"]["metadata"] == {"customer_id": 42}
     assert "metadata" not in document(event(**known))["clues"]
