@@ -20,7 +20,7 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 
 
 def too_old(extra: str, module: str) -> str:
-    """What is wanted, and what there is instead: ``duckdb>=1.3, and 1.0.0 is installed``; empty if that is new enough.
+    """What is wanted, and what there is instead: ``duckdb>=2.0, and 1.5.6 is installed``; empty if that is new enough.
 
     Empty too where it can't be known, as for what was copied to its place without a word on its version.
 
