@@ -69,6 +69,6 @@ def _link(name: str, site: Path) -> None:
     """Link a distribution's modules and packages; of a package that several have a part of, that part."""
     found = distribution(name)
     for file in {PurePath(*file.parts[: 1 + (file.parts[0] in _SHARED)]) for file in found.files or ()}:
-        if ".." not in file.parts:
+        if file.parts[0] not in {"..", "__pycache__"}:
             (site / file).parent.mkdir(exist_ok=True)
             (site / file).symlink_to(str(found.locate_file(file)))

@@ -18,9 +18,18 @@ from clues.resque.daemon import daemonize
 from tests.forks import forked
 from tests.waiting import wait_for
 
-PROGRAM = """
+PROGRAM = '''
 import atexit, json, os, sys, time
 from clues.resque.daemon import daemonize
+
+def libraries():
+    """Some builds of libffi keep themselves open from when they are loaded on; that is no stream of ours."""
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            if ".so" in os.readlink(f"/proc/self/fd/{number}"):
+                yield int(number)
+        except OSError:
+            pass
 
 atexit.register(lambda: open("at_exit", "a").write(f"{os.getpid()}\\n"))
 sys.stdout.write("said once,")
@@ -34,7 +43,7 @@ facts = {
     "group": os.getpgid(0),
     "folder": os.getcwd(),
     "standard": [os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)],
-    "open": len(os.listdir("/proc/self/fd")),
+    "open": sorted(number for number in map(int, os.listdir("/proc/self/fd")) if number not in libraries()),
     "input": sys.stdin.read(),
 }
 with open("facts.part", "w") as file:
@@ -42,7 +51,7 @@ with open("facts.part", "w") as file:
 os.rename("facts.part", "facts")
 while os.path.exists("facts"):
     time.sleep(0.01)
-"""
+'''
 
 
 @contextmanager
@@ -67,7 +76,7 @@ def test_in_the_background(tmp_path: Path) -> None:
     with daemon(tmp_path) as (done, facts):
         assert (done.returncode, done.stdout, done.stderr) == (0, "said once,", "")
         assert facts["standard"] == ["/dev/null"] * 3
-        assert facts["open"] == 4  # the fourth is the listing's own
+        assert len(facts["open"]) == 4, facts  # the fourth is the listing's own
         assert facts["input"] == ""
         assert facts["folder"] == str(tmp_path)
         assert facts["session"] == facts["group"]
@@ -85,7 +94,7 @@ def test_without_standard_streams(tmp_path: Path, closed: str) -> None:
     with daemon(tmp_path, program) as (done, facts):
         assert done.returncode == 0
         assert facts["standard"] == ["/dev/null"] * 3
-        assert facts["open"] == 4
+        assert len(facts["open"]) == 4, facts
 
 
 def test_not_beside_threads() -> None:

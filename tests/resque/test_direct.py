@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,9 +191,9 @@ def test_a_child_that_left_an_answer_unread(redis_url: str) -> None:
     assert (second != first, was_lent) == (True, True)
 
 
-def test_no_redis_to_connect_to(tmp_path: Path) -> None:
+def test_no_redis_to_connect_to() -> None:
     """The child has to, and nobody waits."""
-    lent = Lent(connect(f"unix://{tmp_path}/none.sock"))
+    lent = Lent(connect("redis://127.0.0.1:1/0"))  # redis-py 5.0 leaves a Unix socket that it can't connect to open
     assert lent.next() is None
     assert lent.next() is None
 
