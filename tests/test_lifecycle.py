@@ -23,6 +23,8 @@ from clues.lifecycle import Lifecycle
 from clues.metadata import Failure, failure_of, timestamp
 from clues.plugs import Item, as_publisher
 from clues.publishers import CompositePublisher, NoOpPublisher
+from clues.redaction import REDACTED
+from clues.sanitize import Sanitizer
 from clues.testing import RecordingPublisher, capture_events
 from tests.forks import forked
 from tests.stories import NOON, Clock, Stage, live, work
@@ -672,6 +674,35 @@ def test_each_of_two_jobs_that_are_enqueued_at_once_is_told() -> None:
     stage.lifecycle.enqueued()
     stage.lifecycle.enqueued(None)
     assert len(stage.recorder.events) == 2
+
+
+def test_each_of_several_ends_is_told() -> None:
+    """Of jobs that are committed together; one that had its end before is none of them."""
+    stage = Stage()
+    attempts = [stage.lifecycle.dequeued("mail", an_item(_event_hash=name)) for name in "abc"]
+    ends = [stage.lifecycle.outcome(attempt) for attempt in attempts]
+    del stage.recorder.events[:]
+    stage.lifecycle.publish(*ends[:2])
+    stage.lifecycle.publish(None, ends[2], stage.lifecycle.outcome(attempts[0]))
+    stage.lifecycle.publish(None)
+    assert [found["_event_id"] for found in stage.metadata] == ["a:1:end", "b:1:end", "c:1:end"]
+
+
+def test_an_end_that_is_lost_to_a_publisher_is_its_fault(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(options={"publisher": Bad(OSError(28, "No space left"))})
+    attempt = stage.lifecycle.dequeued("mail", an_item(_event_hash="a"))
+    stage.lifecycle.publish(stage.lifecycle.outcome(attempt))
+    assert stage.config.faults.counts == {"Bad": 2}
+    assert "the event is lost to it, the job goes on" in caplog.text
+
+
+def test_secret_arguments_are_known_by_the_jobs_class() -> None:
+    """By position, in all its events; another class's are shown."""
+    stage = Stage(options={"sanitizer": Sanitizer(args_of={"Job": [1]})})
+    live(stage.lifecycle, an_item())
+    live(stage.lifecycle, an_item() | {"class": "Other"})
+    shown = [event.args for event in stage.recorder.events]
+    assert shown == [[1, REDACTED]] * 4 + [[1, "two"]] * 4
 
 
 def test_metadata_may_be_any_mapping() -> None:

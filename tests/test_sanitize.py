@@ -502,6 +502,15 @@ def test_a_foreign_systems_id(given: Any, expected: str) -> None:
     assert Sanitizer().id(LyingText("a-1")) == "a-1"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, []), ("text", ["text"]), (5, [5]), ({"a": 1}, [{"a": 1}]), (Point(1, 2), [1, 2]), ((1, "a"), [1, "a"])],
+)
+def test_arguments_that_are_no_list(given: Any, expected: list[Any]) -> None:
+    """A foreign item may hold anything in their place."""
+    assert Sanitizer().args("Job", given) == (expected, False)
+
+
 def test_one_line() -> None:
     """Nothing in it ends a line, steers a terminal, or turns the direction of text."""
     found = one_line("a\tb\nc\x1b[31m\x85\u202eü\u2028")
