@@ -27,10 +27,8 @@ def prepare() -> list[str]:
     with _telling("otelcol"):
         _collector()
         ready.append("otelcol")
-    prometheus_server._BUILD = os.environ.get("CLUES_BUILD_PROMETHEUS", "")  # it takes minutes
     with _telling("prometheus"):
-        prometheus_server.binary("prometheus")
-        prometheus_server.binary("promtool")
+        _prometheus()
         ready += ["prometheus", "promtool"]
     return ready
 
@@ -46,6 +44,8 @@ def run() -> None:
             print(f"export CLUES_{server._kind.name.upper()}_URL={server.url}", flush=True)
         with _telling("otelcol"):
             print(f"export CLUES_OTELCOL={_collector()}", flush=True)
+        with _telling("prometheus"):
+            _prometheus()
         print("# until Ctrl-C", file=sys.stderr)
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
@@ -57,6 +57,12 @@ def run() -> None:
 def _collector() -> Path:
     collector._BUILD = "1"
     return collector.binary()
+
+
+def _prometheus() -> None:
+    prometheus_server._BUILD = os.environ.get("CLUES_BUILD_PROMETHEUS", "")  # it takes minutes
+    prometheus_server.binary("prometheus")
+    prometheus_server.binary("promtool")
 
 
 def _has(kind: Kind) -> bool:
