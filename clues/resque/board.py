@@ -22,7 +22,7 @@ from clues.resque.scoreboard import RECORD, Record
 from clues.rundir import checked_folder
 
 _PAGE = 4096
-_MAGIC = b"clues board 1\n"
+_MAGIC = b"clues board 2\n"
 
 
 class Board:
@@ -44,6 +44,7 @@ class Board:
         self._lock = lock
         self._memory = memoryview(mmap.mmap(board, 0))
         self.told: dict[str, Any] = json.loads(head[len(_MAGIC) :].rstrip(b"\0"))
+        self._records = _records_begin(self.capacity)
 
     @classmethod
     def create(cls, folder: str, place: str, token: str, *, capacity: int, threads: int, **told: Any) -> Self:
@@ -67,7 +68,9 @@ class Board:
             lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(lock, fcntl.LOCK_SH)
             board = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            os.truncate(board, _PAGE + capacity * threads * RECORD)  # its untouched pages take no room
+            begin = _records_begin(capacity)
+            os.posix_fallocate(board, 0, begin)
+            os.truncate(board, begin + capacity * threads * RECORD)  # slots that nobody has worked take no room
             os.pwrite(board, _MAGIC + json.dumps(head).encode(), 0)
         except OSError as error:
             for left in (path, _lock_of(path)):
@@ -86,11 +89,25 @@ class Board:
 
     def record(self, slot: int, thread: int) -> Record:
         """The place of one worker."""
-        return Record(self._memory, _PAGE + (slot * self.threads + thread) * RECORD)
+        return Record(self._memory, self._records + (slot * self.threads + thread) * RECORD)
 
     def records(self, slot: int) -> list[Record]:
-        """The places of a slot's workers."""
-        return [self.record(slot, thread) for thread in range(self.threads)]
+        """The places of a slot's workers; none while nobody has ever worked there."""
+        return [self.record(slot, thread) for thread in range(self.threads)] if self.is_used(slot) else []
+
+    def reserve(self, slot: int) -> None:
+        """Take the disk's space for a slot: memory that has none kills whoever touches it, were it only to read.
+
+        Raises:
+            OSError: there is none.
+        """
+        size = self.threads * RECORD
+        os.posix_fallocate(self._board, self._records + slot * size, size)
+        self._memory[_PAGE + slot] = 1
+
+    def is_used(self, slot: int) -> bool:
+        """Whether anybody has ever worked a slot: its memory may be touched."""
+        return self._memory[_PAGE + slot] != 0
 
     @property
     def capacity(self) -> int:
@@ -137,6 +154,11 @@ def dead_ones(folder: str, place: str) -> Iterator[Board]:
 def has_dead_ones(folder: str, place: str) -> bool:
     """Whether `dead_ones` would give any."""
     return next(dead_ones(folder, place), None) is not None
+
+
+def _records_begin(capacity: int) -> int:
+    """After the head comes a byte for each slot, whether anybody has worked there, then the records."""
+    return _PAGE + -(-capacity // _PAGE) * _PAGE
 
 
 def _lock_of(path: Path) -> Path:

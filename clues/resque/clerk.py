@@ -107,10 +107,9 @@ class Clerk:
         for board in dead_ones(self._options.run_dir, str(self._board.told["place"])):
             log.warning("finishing what a dead tree has left: %s", board.told["base_id"])
             for slot in range(board.capacity):
-                for thread in range(board.threads):
-                    pid = board.record(slot, thread).pid
-                    if pid:  # else nobody ever worked there
-                        self._settle_record(board, slot, thread, Fate(pid), patience=10.0)
+                for thread, record in enumerate(board.records(slot)):
+                    if record.pid:  # else nobody ever worked there
+                        self._settle_record(board, slot, thread, Fate(record.pid), patience=10.0)
             self._unregister(str(board.told["token"]))
             board.remove()
 

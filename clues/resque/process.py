@@ -141,6 +141,11 @@ class WorkerProcess:
             self._client.store.get_ready()  # ahead of need
         self._place.notify("ready")
         self._place.board.occupy(self._place.slot)
+        try:
+            self._place.board.reserve(self._place.slot)
+        except OSError as error:
+            log.warning("no room for this worker on the scoreboard: %s; CLUES_RUN_DIR names another folder", error)
+            return 1
         records = self._place.board.records(self._place.slot)
         if not all(record.settled for record in records) or self._place.abandoned:
             return 0  # a predecessor's end is to be settled first, which the master sees; or there is no master

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 from pathlib import Path
 
@@ -49,3 +51,24 @@ def test_a_board_of_another_version(tmp_path: Path) -> None:
     assert list(dead_ones(str(tmp_path), "redis://here")) == []
     assert made.exists()
     assert descriptors() == before
+
+
+def test_no_room_for_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told before its memory is touched, which would kill; who looks at all slots touches none that is unused."""
+
+    def full(_fd: int, _start: int, _size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    board = Board.create(str(tmp_path), "redis://here", "token", capacity=4, threads=2)
+    board.reserve(0)
+    board.record(0, 1).pid = 4711
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"):
+        board.reserve(1)
+    assert [record.pid for record in board.records(0)] == [0, 4711]
+    assert [len(board.records(slot)) for slot in range(4)] == [2, 0, 0, 0]
+    board.close()
+    for left in dead_ones(str(tmp_path), "redis://here"):
+        assert [slot for slot in range(4) if left.is_used(slot)] == [0]
+        left.remove()
+    assert list(tmp_path.iterdir()) == []
