@@ -12,23 +12,30 @@ import json
 import tempfile
 import unicodedata
 from collections.abc import Callable
+from http.client import HTTPMessage
 from pathlib import Path
 from unittest import mock
 
 from clues import pickles
 from clues.analysis import facts
 from clues.analysis.reader import Reader, whole_lines
+from clues.attempt import METADATA
 from clues.cli.event_line import event_line
 from clues.cli.output import clean, clean_json
+from clues.config import Config, Settings
 from clues.environment import Environment
 from clues.errors import CluesError, ConfigError, DecodeError
 from clues.event import Event
 from clues.ledger import _slots
+from clues.lifecycle import Lifecycle
+from clues.metadata import Failure
 from clues.plain import plain
 from clues.plugs import publisher_from_url, split_url
 from clues.publishers.filed import _unwrapped
 from clues.publishers.lines import event_of
+from clues.publishers.otlp_http import HttpLine
 from clues.publishers.otlp_ids import parsed, spans_of
+from clues.publishers.otlp_settings import Target as OTLP
 from clues.publishers.spool import Spool, _read
 from clues.publishers.statsd_packets import Metric, part, spelled, tag
 from clues.publishers.tail import Tail
@@ -40,12 +47,17 @@ from clues.resque.overview import _state
 from clues.resque.records import Roster
 from clues.resque.stored_failure import StoredFailure
 from clues.resque.wire import decode, encode, join, members
+from clues.runtime import clues_metadata
 from clues.sanitize import UNSAFE, Sanitizer, for_log, one_line
+from clues.testing import RecordingPublisher
 
 Target = Callable[[bytes], None]
 TARGETS: dict[str, Target] = {}
 
 _SANITIZER = Sanitizer()
+_LINE = HttpLine(
+    OTLP("logs", "http/protobuf", "localhost", 4318, "/v1/logs", tls=False, timeout=1.0, gzip=False, headers={})
+)
 
 
 def target(function: Target) -> Target:
@@ -127,6 +139,45 @@ def items(data: bytes) -> None:
     with contextlib.suppress(CluesError):
         plain(job.item)
         json.dumps(_SANITIZER.args("Job", job.item.get("args"))[0], allow_nan=False)
+
+
+@target
+def metadata_slots(data: bytes) -> None:
+    """What an adapter finds where a message's metadata should be: the job's whole story is told all the same."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        found = _text(data)
+    recorder = RecordingPublisher()
+    config = Config(recorder, adopt_unstamped=True)
+    lifecycle = Lifecycle(Settings(config), system="celery")
+    for item in (
+        {"class": "Job", "args": [], "job_id": "1", METADATA: found},
+        {"class": found, "args": found, "job_id": found},
+    ):
+        recorder.events.clear()
+        again = lifecycle.stamp("q", {**item}, preprocess=False)
+        lifecycle.enqueued(again)
+        attempt = lifecycle.dequeued("q", item)
+        with contextlib.suppress(KeyError), lifecycle.performing(attempt, "q", item):
+            clues_metadata["found"] = found
+            raise KeyError
+        lifecycle.failed(attempt, Failure("KeyError", str(found)[:100]))
+        assert recorder.types == ["enqueued", "dequeued", "perform_started", "failed"]
+        assert all(Event.from_line(event.line).line == event.line for event in recorder.events)
+    assert not config.faults.counts
+
+
+@target
+def answers(data: bytes) -> None:
+    """What a back end answers: a verdict that courier and shipper know, and words that are short and steer nothing."""
+    headers = HTTPMessage()
+    for name in ("retry-after", "content-type"):
+        headers[name] = data[:60].decode("latin-1").replace("\r", " ").replace("\n", " ")
+    for status in (200, 400, 413, 429, 503, 999):
+        answer = _LINE._judge(status, headers, data)
+        assert len(answer.problem) < 500
+        assert answer.retry_after is None or answer.retry_after >= 0
 
 
 @target
