@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench servers fuzz chaos mutants dashboards reference docs release clean
+.PHONY: help demo test check format bench servers matrix fuzz chaos mutants dashboards reference docs release clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ bench: $(VENV)/.dev ## measure: make bench ARGS="--quick"
 servers: $(VENV)/.dev ## start real back ends for the tests, where there is a JDK or go
 	@$(BIN)/python -m tests.servers run
 
+matrix: $(VENV)/.dev ## test on another Python, Redis: make matrix ARGS="--python 3.13 --redis valkey-8"
+	@$(BIN)/python -m tests.matrix $(ARGS)
+
 fuzz: $(VENV)/.fuzz ## look for bytes that break what reads foreign data: make fuzz ARGS="--seconds 60"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
@@ -54,7 +57,7 @@ release: $(VENV)/.release ## check, build, try, commit and tag: make release VER
 	@$(BIN)/python tools/release.py '$(VERSION)' $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .adapters .bench dist build mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .adapters .bench .matrix dist build mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'clues needs Python 3.11 or newer: make PYTHON=python3.12'; exit 1; }

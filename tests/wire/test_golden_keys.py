@@ -57,6 +57,8 @@ def found(redis: Any) -> dict[str, tuple[str, Any]]:
     keys = {}
     for key in redis.keys("*"):
         kind = redis.type(key).decode()
+        if kind == "none":  # gone since the keys were listed, as a worker's job is at its end
+            continue
         value = read[kind](key)
         keys[same_everywhere(key.decode())] = (kind, json.loads(same_everywhere(json.dumps(value))))
     return keys
