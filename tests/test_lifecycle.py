@@ -676,6 +676,21 @@ def test_each_of_two_jobs_that_are_enqueued_at_once_is_told() -> None:
     assert len(stage.recorder.events) == 2
 
 
+def test_a_failure_says_who_found_it_only_where_it_was_found() -> None:
+    """The worker, unless somebody else says so; that no other attempt follows is said by silence."""
+    stage = Stage()
+    told: list[dict[str, Any]] = [{}, {"reason": "timeout"}, {"reason": "lost", "reporter": "pruner"}]
+    for number, how in enumerate(told):
+        attempt = stage.lifecycle.dequeued("mail", an_item(_event_hash=str(number)))
+        stage.lifecycle.failed(attempt, failure_of(ValueError()), **how)
+        attempt = stage.lifecycle.dequeued("mail", an_item(_event_hash=f"{number}{number}"))
+        stage.lifecycle.publish(stage.lifecycle.outcome(attempt, failure_of(ValueError()), **how))
+    ends = [event.metadata for event in stage.recorder.of("failed")]
+    found = [(end.get("_reason"), end.get("_reporter")) for end in ends]
+    assert found == [(None, None)] * 2 + [("timeout", "worker")] * 2 + [("lost", "pruner")] * 2
+    assert not any("_retrying" in end for end in ends)
+
+
 def test_each_of_several_ends_is_told() -> None:
     """Of jobs that are committed together; one that had its end before is none of them."""
     stage = Stage()

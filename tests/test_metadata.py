@@ -217,6 +217,21 @@ def test_causes_follow_with_their_frames() -> None:
     assert not any(line.startswith("caused by") for line in failure_of(caught.value).backtrace)
 
 
+def handled_badly() -> float:
+    try:
+        declined()
+    except Card.Declined:
+        return 1 / 0
+    return 1.0
+
+
+def test_an_error_while_another_was_handled_is_told_with_it() -> None:
+    """Though nobody said `from`: as tracebacks show it."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        handled_badly()
+    assert f"caused by {__name__}.Card.Declined: no funds" in failure_of(caught.value).backtrace
+
+
 def test_odd_errors_are_described() -> None:
     """Cycles of causes, endless chains, thousand-fold frames, and words that can't be had or are no plain text."""
     first, second = ValueError("a"), ValueError("b")
