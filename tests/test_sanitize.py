@@ -555,6 +555,18 @@ def test_numbers_of_other_classes_are_the_numbers_that_they_are() -> None:
     assert (type(found), found) == (float, 1.5)
 
 
+def test_mappings_and_bytes_of_other_classes() -> None:
+    """Shown as what they are; of much, as much as has room."""
+    assert plain([UserDict(a=1), OrderedDict(b=[2]), {"c": UserDict(d=UserDict(e=3))}]) == [
+        {"a": 1},
+        {"b": [2]},
+        {"c": {"d": {"e": 3}}},
+    ]
+    ((shown,), cut) = Sanitizer().args("Job", [b"x" * 100_000])
+    assert cut
+    assert 1900 < len(shown) <= 2048
+
+
 def test_what_can_not_be_asked_is_shown_by_its_class() -> None:
     """Though that is known to be harmless; a name has an end, too."""
 
