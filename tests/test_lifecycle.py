@@ -20,7 +20,7 @@ from clues.config import Settings, configure
 from clues.event import Event
 from clues.faults import Faults
 from clues.lifecycle import Lifecycle
-from clues.metadata import Failure, failure_of, timestamp
+from clues.metadata import Failure, failure_of, hash_of, timestamp
 from clues.plugs import Item, as_publisher
 from clues.publishers import CompositePublisher, NoOpPublisher
 from clues.redaction import REDACTED
@@ -187,7 +187,7 @@ def test_a_destroyed_job() -> None:
 
 @pytest.mark.parametrize(
     ("enqueued", "now", "in_queue", "skew"),
-    [(100.0, 103.0, 3.0, None), (103.0, 100.0, 0.0, 3.0), (100.0, 100.0, 0.0, None)],
+    [(100.0, 103.0, 3.0, None), (100.0, 100.25, 0.25, None), (103.0, 100.0, 0.0, 3.0), (100.0, 100.0, 0.0, None)],
 )
 def test_time_in_queue(enqueued: float, now: float, in_queue: float, skew: float | None) -> None:
     """A negative one is 0, and the skew is told."""
@@ -1153,6 +1153,7 @@ def test_processes_agree_on_the_hash_of_an_adopted_job() -> None:
     first, second, third = (one["_event_hash"] for one in stage.metadata)
     assert first == second != third
     assert len(first) == 32
+    assert first == hash_of(str(lifecycle.system), "an-id")
 
 
 @pytest.mark.parametrize(
