@@ -114,10 +114,7 @@ def _courier(source: FiledLines, url: str, *, restart: bool) -> Courier:
         destination, choice = publisher.destination(), publisher.choice
     else:
         from clues.publishers.choice import Choice
-        from clues.publishers.stream import StandardOutPublisher
 
-        if isinstance(publisher, StandardOutPublisher):
-            _end_with_the_reader()
         destination, choice = Direct(publisher, _without_secrets(url)), Choice()
     courier = Courier(spool, destination, choice, Steering(), source=source)
     before = courier.checkpoint
@@ -125,13 +122,6 @@ def _courier(source: FiledLines, url: str, *, restart: bool) -> Courier:
     if restart:
         before.positions = {}
     return courier
-
-
-def _end_with_the_reader() -> None:
-    """What reads standard output may leave, as `head` does: that is the end, and not an outage to be waited for."""
-    import signal
-
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def _kept() -> Spool:
@@ -152,7 +142,11 @@ def _deliver(courier: Courier, timeout: float | None) -> bool:
         say("interrupted; the same command goes on from here")
         courier.steering.stop.set()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers: dict[int, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM), interrupt)
+    if courier.name.startswith("stdout:"):
+        # What reads it may leave, as `head` does: that is the end, and not an outage to be waited for.
+        handlers[signal.SIGPIPE] = signal.SIG_DFL
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     timer = threading.Timer(timeout, courier.steering.stop.set) if timeout is not None else None
     if timer is not None:
         timer.daemon = True

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from clues.cli import main
 from clues.event import EventType
 from clues.publishers.journal import Journal
 from tests.cli.running import clues
@@ -302,3 +303,14 @@ def test_who_ships(tmp_path: Path, receiver: Lines) -> None:
     finally:
         os.kill(running.pid, signal.SIGTERM)
         running.wait(30)
+
+
+def test_signals_are_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever calls the command in a process that goes on, is not killed by the next pipe that breaks."""
+    monkeypatch.setenv("CLUES_SPOOL", str(tmp_path / "spool"))
+    log = tmp_path / "events.log"
+    log.write_bytes(lines(1))
+    numbers = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    assert main(["ship", str(log), "--to", "stdout://"]) == 0
+    assert [signal.getsignal(number) for number in numbers] == before

@@ -25,7 +25,7 @@ def test_lines_with_their_reasons(tmp_path: Path) -> None:
     first, *_ = map(json.loads, path.read_text().splitlines())
     assert first == {"destination": "one", "reason": "bad date", "at": AT, "event": {"a": 1}}
     assert letters(path) == [{"a": 1}, "\\xff{", "[" * 100_000]
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_the_oldest_go(tmp_path: Path) -> None:
