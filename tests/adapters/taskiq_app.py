@@ -40,7 +40,7 @@ if KIND == "stream":
         unacknowledged_lock_timeout=2,
     )  # fmt: skip
 else:
-    broker = ListQueueBroker(common.REDIS_URL, queue_name="list")
+    broker = ListQueueBroker(common.REDIS_URL, queue_name="list", socket_timeout=None)
 retries = {
     "simple": SimpleRetryMiddleware(),
     "smart": SmartRetryMiddleware(default_delay=0, no_result_on_retry=False),

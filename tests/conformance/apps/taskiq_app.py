@@ -21,7 +21,7 @@ from clues.adapters.taskiq import CluesMiddleware
 from tests.conformance.apps import common
 
 common.configure()
-broker = ListQueueBroker(common.REDIS_URL, queue_name="conformance")
+broker = ListQueueBroker(common.REDIS_URL, queue_name="conformance", socket_timeout=None)
 broker.add_middlewares(SimpleRetryMiddleware())
 if not common.BARE:
     broker.add_middlewares(CluesMiddleware())
