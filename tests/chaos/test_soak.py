@@ -31,7 +31,7 @@ def soak(*options: str) -> subprocess.CompletedProcess[str]:
 def test_the_short_form(tmp_path: Path) -> None:
     """Celery is disturbed, and not killed: what a killed worker had received comes back half a minute later."""
     account = tmp_path / "account.json"
-    options = ["--minutes", "0.2", "--every", "0.5", "--spare", "celery", "--without", "massacre"]
+    options = ["--minutes", "0.15", "--every", "0.4", "--spare", "celery", "--without", "massacre"]
     done = soak(*options, "--seed", SEED, "--json", str(account), "--folder", str(tmp_path / "soak"))
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert json.loads(account.read_text())["figures"]["jobs of clues.resque"]["attempts ended"] > 50
