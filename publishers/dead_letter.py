@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ DEAD_LETTER_BYTES = 64 * 1024 * 1024
 """A dead letter's size, from which on another is begun. The one before it is kept, and no more: a destination that
 refuses everything, as after a mistaken mapping, must not fill the disk."""
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 _FILE_MODE = 0o640  # a log's
 
 
@@ -37,10 +38,27 @@ def add_letters(
         OSError: they can't be written.
     """
     dropped = _begin_another(path) if _size(path) >= most else (0, 0)
-    fd = os.open(path, _FLAGS, _FILE_MODE)
-    with os.fdopen(fd, "wb") as file:
-        file.write(b"".join(_letter(destination, line, reason, at) for line, reason in lines))
+    _append(path, b"".join(_letter(destination, line, reason, at) for line, reason in lines))
     return dropped
+
+
+def _append(path: Path, text: bytes) -> None:
+    """Append all or nothing; after what somebody who was killed meanwhile has left of a line, on a line of its own."""
+    fd = os.open(path, _FLAGS, _FILE_MODE)
+    try:
+        before = os.fstat(fd).st_size
+        torn = before and os.pread(fd, 1, before - 1) != b"\n"
+        text = b"\n" + text if torn else text
+        written = 0
+        try:
+            written = os.write(fd, text)
+        finally:
+            if written < len(text):
+                os.truncate(fd, before)
+        if written < len(text):
+            raise OSError(errno.ENOSPC, f"only {written} of {len(text)} bytes were written", str(path))
+    finally:
+        os.close(fd)
 
 
 def _begin_another(path: Path) -> tuple[int, int]:

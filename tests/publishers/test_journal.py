@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import shutil
@@ -18,6 +19,7 @@ import pytest
 from clues.errors import ConfigError, JournalFullError
 from clues.event import Event, json_encoder
 from clues.publishers import flood
+from clues.publishers.dead_letter import add_letters
 from clues.publishers.journal import Journal, JournalOptions
 from clues.publishers.spool import Checkpoint, Segment, Spool, spool_folder
 from clues.publishers.tail import Tail
@@ -468,3 +470,19 @@ def test_a_checkpoint_that_can_not_be_saved(tmp_path: Path) -> None:
     assert forked(save) == 0
     assert [path.suffix for path in (tmp_path / "destinations").iterdir()] == [".json"]
     assert spool.checkpoint("tcp:here:1").positions == {1: 5}
+
+
+def test_a_dead_letter_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holds each letter whole or not at all, also after somebody who was killed while writing one."""
+    path, write = tmp_path / "dead.jsonl", os.write
+    add_letters(path, "tcp", [(event(1).line, "no")], "now")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda fd, text: write(fd, text[:20]))
+        with pytest.raises(OSError, match="only 20 of"):
+            add_letters(path, "tcp", [(event(2).line, "no")], "now")
+    with path.open("ab") as file:
+        file.write(b'{"destination":"tcp","rea')
+    add_letters(path, "tcp", [(event(3).line, "no")], "now")
+    told = path.read_bytes().splitlines()
+    assert [json.loads(line)["event"]["args"] for line in (told[0], told[2])] == [[1], [3]]
+    assert len(told) == 3
