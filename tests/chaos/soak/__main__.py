@@ -136,9 +136,16 @@ class Run:
                 problems.append(f"{name} ended with status {status}")
         problems += self._left_processes()
         problems += [f"left behind: {path}" for path in left_behind(self._suite)]
+        self._keep_what_came()
         found = account(self._suite, self._scene, self._watch)
         found.problems += problems
         return found
+
+    def _keep_what_came(self) -> None:
+        """What the back ends have got, and what was seen of memory, should the account itself be wrong."""
+        lives = [{"role": life.role, "samples": life.samples} for life in self._watch.long_lives()]
+        kept = {one.name: one.counts() for one in self._suite.back_ends} | {"lives": lives}
+        (self._suite.folder / "came.json").write_text(json.dumps(kept))
 
     def _until_all_work(self) -> None:
         marks = self._suite.folder / "marks"
