@@ -116,6 +116,9 @@ class Master:
                 self._open()
                 self._loop()
             return 0
+        except BaseException:
+            self._left_over = True  # nobody has seen to it that nothing is: the next tree will
+            raise
         finally:
             self._close()
             for number, handler in before.items():
@@ -262,7 +265,7 @@ class Master:
         self._look_for_lost(now)
         no_mould = self._moulds.current is None and self._moulds.coming is None
         if no_mould and now >= self._moulds.not_before and not self._gave_up:
-            self._moulds.start()
+            self._moulds.start_again(now)
         if not self._stopping:
             self._look_for_the_dead(now)
         if now >= self._next_memory:
@@ -277,8 +280,9 @@ class Master:
         if now >= self._next_prune and not self._clerks.on("prune"):
             self._next_prune = now + PRUNE_EVERY
             self._clerks.ask("prune")
-        if not self._clerks.on("trees") and has_dead_ones(self._options.run_dir, str(self._board.told["place"])):
-            self._clerks.ask("trees")
+        with contextlib.suppress(OSError):  # there may be no descriptor left: it is looked again
+            if not self._clerks.on("trees") and has_dead_ones(self._options.run_dir, str(self._board.told["place"])):
+                self._clerks.ask("trees")
 
     @property
     def _gave_up(self) -> bool:

@@ -18,6 +18,8 @@ from clues.resque.channel import Channel
 
 log = logging.getLogger("clues.resque")
 
+_PAUSE = 1.0  # seconds until one that could not be started is tried again
+
 _LONGEST_WAIT = 30.0
 _numbers = itertools.count(1)
 
@@ -122,13 +124,25 @@ class Moulds:
             as_starter=self._launch.as_starter,
         )
 
+    def start_again(self, now: float) -> None:
+        """Start one in a tree that works: where no descriptor or process is to be had, it lives on without.
+
+        Args:
+            now: on the monotonic clock.
+        """
+        try:
+            self.start()
+        except OSError as error:
+            log.warning("can't start the process that loads the application: %s", error)
+            self.not_before = now + _PAUSE
+
     def restart(self) -> None:
         """Start another one with new code; what is asked while it loads is one more after it."""
         if self.coming is not None:
             self.hup_again = True
             return
         log.info("HUP: starting a new mould")
-        self.start()
+        self.start_again(time.monotonic())
 
     def send(self, **message: Any) -> None:
         """Tell the present one something; nothing if there is none."""

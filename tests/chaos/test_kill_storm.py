@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import random
+import resource
+import signal
 import time
 from pathlib import Path
 
@@ -75,6 +77,26 @@ def test_redis_is_killed(tmp_path: Path) -> None:
             assert made.stop() == 0
             assert account(client, made.folder).problems(JOBS) == []
         assert restarts > 0
+
+
+def test_a_master_gets_no_descriptors(tmp_path: Path, redis_url: str) -> None:
+    """It lives on, and so does its tree, without what it can't have; later it has it again."""
+    chance, client = random.Random(SEED), Resque(redis_url)
+    with tree(tmp_path / "app", redis_url, WORKER_COUNT="1") as made:
+        made.supervise()
+        wait_for(client.workers, "the tree")
+        soft, hard = resource.prlimit(made.pid, resource.RLIMIT_NOFILE)
+        highest = max(int(one.name) for one in Path(f"/proc/{made.pid}/fd").iterdir())
+        resource.prlimit(made.pid, resource.RLIMIT_NOFILE, (highest + 1, hard))
+        os.kill(made.pid, signal.SIGHUP)
+        told = made.folder / "log"
+        wait_for(lambda: b"can't start the process that loads" in told.read_bytes(), "the mould that can't be started")
+        enqueue(client, made.folder, 10, chance)
+        wait_for(lambda: is_drained(client), "the jobs")
+        resource.prlimit(made.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        assert made.stop() == 0
+        assert made.starts == 1
+        assert account(client, made.folder).problems(10) == []
 
 
 def test_a_host_is_gone(tmp_path: Path, redis_url: str) -> None:
