@@ -63,7 +63,7 @@ METADATA = (
     Column("reporter", "VARCHAR", "_reporter"),
     Column("retrying", "BOOLEAN", "_retrying", _TRUE),
     Column("redelivered", "BOOLEAN", "_redelivered", _TRUE),
-    Column("clock_skew", "BOOLEAN", "_clock_skew", _TRUE),
+    Column("clock_skew", "DOUBLE", "_clock_skew", _SECONDS),
     Column("parent_event_hash", "VARCHAR", "_parent_event_hash"),
     Column("traceparent", "VARCHAR", "_traceparent"),
     Column("traced_by", "VARCHAR", "_traced_by"),

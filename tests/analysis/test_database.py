@@ -139,6 +139,13 @@ def test_values_that_are_none(tmp_path: Path) -> None:
     ]
 
 
+def test_clocks_that_differ(tmp_path: Path) -> None:
+    """By how many seconds, as the event says it; of the others nothing."""
+    log = written(tmp_path / "x.log", lines(event("enqueued", 0), event("dequeued", -2, _clock_skew=2.5)))
+    query = "SELECT event_type, hostname, clock_skew FROM events WHERE clock_skew > 0"
+    assert ask(query, log) == [("dequeued", "web-1", 2.5)]
+
+
 def test_times_are_in_utc(tmp_path: Path) -> None:
     line = a_life()[0].line
     for old, new in (
