@@ -23,14 +23,13 @@ now and then what the silent ones among them hold.
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from multiprocessing import parent_process
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 from weakref import WeakSet
 
 from clues.attempt import METADATA, Attempt
@@ -60,8 +59,6 @@ _AGE_LIMIT = "dramatiq.middleware.age_limit"
 
 _MOST_SILENT = 1000  # clients that enqueue have a heartbeat too, and are silent soon
 _MOST_LEFT = 100_000
-
-P = ParamSpec("P")
 
 let_through(Interrupt)
 
@@ -165,24 +162,6 @@ _silent = _Silent()
 _brokers: WeakSet[Any] = WeakSet()
 
 
-def _hook(
-    method: Callable[Concatenate[CluesMiddleware, Any, Any, P], None],
-) -> Callable[Concatenate[CluesMiddleware, Any, Any, P], None]:
-    """A hook that does nothing while clues is unconfigured, and whose own errors harm nobody."""
-
-    @functools.wraps(method)
-    def guarded(self: CluesMiddleware, broker: Any, message: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        config = lifecycle.settings.config
-        if config is None:
-            return
-        try:
-            method(self, broker, message, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - observing must not hurt the job; an Interrupt is no Exception
-            config.faults.report("clues", error)
-
-    return guarded
-
-
 class CluesMiddleware(Middleware):
     """Tells clues of a broker's messages. Where it is added makes no difference: in a worker it takes the last place.
 
@@ -227,7 +206,7 @@ class CluesMiddleware(Middleware):
 
     # Of messages that are enqueued.
 
-    @_hook
+    @lifecycle.guarded
     def before_enqueue(self, broker: Any, message: Any, delay: int | None) -> None:  # noqa: ARG002 - the hook's signature
         """Stamp the message; it is encoded next."""
         if delay is None and message.message_id in _here.waiting:
@@ -248,7 +227,7 @@ class CluesMiddleware(Middleware):
         message.options[SLOT] = item[METADATA] | {"_job_id": message.message_id}
         vars(message)[_PUSH] = attempt
 
-    @_hook
+    @lifecycle.guarded
     def after_enqueue(self, broker: Any, message: Any, delay: int | None) -> None:  # noqa: ARG002 - the hook's signature
         """The broker has taken it."""
         attempt = vars(message).pop(_PUSH, None)
@@ -265,12 +244,12 @@ class CluesMiddleware(Middleware):
 
     # Of messages in a worker.
 
-    @_hook
+    @lifecycle.guarded
     def before_delay_message(self, broker: Any, message: Any) -> None:  # noqa: ARG002 - the hook's signature
         """This thread of a worker holds a message until its time has come, and enqueues it then."""
         _here.waiting.add(message.message_id)
 
-    @_hook
+    @lifecycle.guarded
     def before_process_message(self, broker: Any, message: Any) -> None:  # noqa: ARG002 - the hook's signature
         """A worker thread begins with it; its actor runs next."""
         mine = message.__dict__
@@ -285,7 +264,7 @@ class CluesMiddleware(Middleware):
         performing.__enter__()
         work.performing = performing
 
-    @_hook
+    @lifecycle.guarded
     def after_process_message(
         self,
         broker: Any,  # noqa: ARG002 - the hook's signature
@@ -302,7 +281,7 @@ class CluesMiddleware(Middleware):
         if work is not None:
             _leave(work, exception)
 
-    @_hook
+    @lifecycle.guarded
     def after_skip_message(self, broker: Any, message: Any) -> None:  # noqa: ARG002 - the hook's signature
         """Some middleware does not want it to run."""
         error = sys.exc_info()[1]
@@ -313,14 +292,14 @@ class CluesMiddleware(Middleware):
         _leave(work, error)
         work.reason = "expired" if _is_too_old(error) else "rejected" if message.failed else "revoked"
 
-    @_hook
+    @lifecycle.guarded
     def before_ack(self, broker: Any, message: Any) -> None:  # noqa: ARG002 - the hook's signature
         """It is over; a message that has only moved from its delay queue was never begun."""
         work = vars(message).get(_WORK)
         if work is not None:
             _settle(message, work)
 
-    @_hook
+    @lifecycle.guarded
     def before_nack(self, broker: Any, message: Any) -> None:
         """It is over, and goes to the dead letters; perhaps it was never begun."""
         mine = vars(message)
