@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections import Counter, deque
@@ -152,11 +154,10 @@ def elasticsearch(index: str) -> Iterator[BackEnd]:
                 return Counter(_ids_in(real, index))
             return Counter(name for _, name in list(fake.documents))
 
-        yield BackEnd(
-            "elasticsearch", f"elasticsearch://127.0.0.1:{proxy.port}?index={index}&dated=true", counts, faults
-        )
+        url = f"elasticsearch://127.0.0.1:{proxy.port}?index={index}&dated=true"
         if fake is None:
-            urllib.request.urlopen(urllib.request.Request(f"{real}/{index}-*", method="DELETE"), timeout=30).close()
+            stack.enter_context(_set_up(real, index, url))
+        yield BackEnd("elasticsearch", url, counts, faults)
 
 
 class _Keys(dict[Any, Any]):
@@ -166,21 +167,37 @@ class _Keys(dict[Any, Any]):
         super().__setitem__(key, None)
 
 
+@contextmanager
+def _set_up(real: str, index: str, url: str) -> Iterator[None]:
+    """A real one knows our indices, as `clues setup` makes it, and is left without them."""
+    subprocess.run([sys.executable, "-m", "clues", "setup", "elasticsearch", "--to", url], check=True, timeout=60)
+    yield
+    with _asked(real, f"_cat/indices/{index}-*?h=index") as answer:
+        made = answer.read().decode().split()
+    for path in (*made, f"_index_template/clues.events-{index}"):
+        _asked(real, path, method="DELETE").close()
+
+
+def _asked(url: str, path: str, *, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
+    """An open answer of a real one."""
+    data, headers = (json.dumps(body).encode(), {"content-type": "application/json"}) if body else (None, {})
+    return urllib.request.urlopen(
+        urllib.request.Request(f"{url}/{path}", method=method, data=data, headers=headers), timeout=60
+    )
+
+
 def _ids_in(url: str, index: str) -> Iterator[str]:
     """The ids of all documents of a real one."""
-    urllib.request.urlopen(urllib.request.Request(f"{url}/{index}-*/_refresh", method="POST"), timeout=60).close()
-    asked: dict[str, Any] = {"size": 10_000, "_source": False, "sort": ["_doc"]}
+    _asked(url, f"{index}-*/_refresh", method="POST").close()
+    body: dict[str, Any] = {"size": 10_000, "_source": False, "sort": ["_doc"]}
     path = f"{index}-*/_search?scroll=1m"
     while True:
-        request = urllib.request.Request(
-            f"{url}/{path}", data=json.dumps(asked).encode(), headers={"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with _asked(url, path, method="POST", body=body) as answer:
             found = json.load(answer)
         if not found["hits"]["hits"]:
             return
         yield from (hit["_id"] for hit in found["hits"]["hits"])
-        path, asked = "_search/scroll", {"scroll": "1m", "scroll_id": found["_scroll_id"]}
+        path, body = "_search/scroll", {"scroll": "1m", "scroll_id": found["_scroll_id"]}
 
 
 @contextmanager
