@@ -58,8 +58,7 @@ class Courier:
 
     Attributes:
         steering: tells when to end.
-        checkpoint: how far it is.
-        problem: why the last attempt failed; empty if it didn't.
+        checkpoint: how far it is, and why it is no further.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators
@@ -95,7 +94,6 @@ class Courier:
         self._chance = chance
         self._source = source or Tail(spool)
         self._unsaved = False
-        self.problem = ""
         self._samples: list[Sample] | None = None
         self.checkpoint = spool.checkpoint(destination.name)
         if isinstance(destination, HasState) and self.checkpoint.state:
@@ -166,7 +164,7 @@ class Courier:
             chunk = pending[:_PROBE] if failures >= _PROBE_AFTER else pending
             later = pending[len(chunk) :]
             sent = self._send(chunk)
-            self.problem = sent.problem if sent.retry else ""
+            self._tell(sent.problem if sent.retry else "")
             retry = [*sent.retry, *self._bury(sent.refused)]
             taken = len(chunk) - len(sent.retry) - len(sent.refused)
             self.checkpoint.delivered += taken
@@ -183,6 +181,13 @@ class Courier:
                 return False
         return True
 
+    def _tell(self, problem: str) -> None:
+        """Have others know why nothing is delivered; that it goes on again is told with the next checkpoint."""
+        if problem != self.checkpoint.problem:
+            self.checkpoint.problem, self._unsaved = problem, True
+            if problem:
+                self._save()
+
     def _send(self, chunk: list[bytes]) -> Sent:
         try:
             sent = self._destination.send(chunk)
@@ -190,7 +195,7 @@ class Courier:
             self._faults.report(self.name, error, "its events wait in the journal")
             return Sent(retry=chunk, problem=describe(error))
         if sent.retry:
-            self._faults.report(self.name, _NotTakenError(sent.problem), f"{len(sent.retry)} events are sent again")
+            self._faults.report(self.name, NotTakenError(sent.problem), f"{len(sent.retry)} events are sent again")
         return sent
 
     def _pause(self, failures: int, retry_after: float | None) -> float:
@@ -204,7 +209,7 @@ class Courier:
         reasons = [(refusal.line, refusal.reason) for refusal in refused]
         self._spool.bury(self.name, reasons, timestamp(self._clock()))
         self.checkpoint.dead_lettered += len(refused)
-        self._faults.report(self.name, _RefusedError(refused[0].reason), f"{len(refused)} are in its dead letter")
+        self._faults.report(self.name, RefusedError(refused[0].reason), f"{len(refused)} are in its dead letter")
         return [line for refusal in refused if (line := salvaged(refusal.line))]
 
     def _send_samples(self) -> None:
@@ -216,9 +221,9 @@ class Courier:
                 self._faults.report(self.name, error, "states of this moment are lost to it")
 
 
-class _NotTakenError(Exception):
+class NotTakenError(Exception):
     """A destination asked for lines again."""
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """A destination refused lines."""

@@ -35,6 +35,7 @@ class Progress:
         lag_events: events that wait for it; estimated from their bytes where they are many.
         lag_bytes: their bytes.
         lag_seconds: the age of the oldest of them; 0 where none waits.
+        problem: why the destination did not take what it was sent last; empty if it did.
     """
 
     name: str
@@ -45,6 +46,15 @@ class Progress:
     lag_events: int
     lag_bytes: int
     lag_seconds: float
+    problem: str
+
+    @property
+    def late(self) -> str:
+        """How late it is, and why, if that is worth a warning; else empty."""
+        if self.lag_seconds <= LATE:
+            return ""
+        behind = f"{self.name} is {self.lag_seconds:.0f} s and some {self.lag_events} events behind"
+        return f"{behind} ({self.problem})" if self.problem else behind
 
 
 def published(progress: Iterable[Progress]) -> int:
@@ -89,11 +99,7 @@ class Health:
         self._next_warning = now + _WARN_EVERY
         progress = self.progress()
         dropped, refused = self._spool.dropped()[0], sum(one.dead_lettered for one in progress)
-        problems = [
-            f"{one.name} is {one.lag_seconds:.0f} s and some {one.lag_events} events behind"
-            for one in progress
-            if one.lag_seconds > LATE
-        ]
+        problems = [one.late for one in progress if one.late]
         if dropped > self._told[0]:
             problems.append(f"{dropped} events were dropped for want of room")
         if refused > self._told[1]:
@@ -117,6 +123,7 @@ class Health:
             events,
             size,
             age,
+            checkpoint.problem,
         )
 
     def _look(self, first: tuple[Segment, int], size: int) -> tuple[int, float]:

@@ -93,6 +93,7 @@ class Checkpoint:
         retried: events that were sent again.
         dead_lettered: events that it refused.
         left_out: events that it does not want.
+        problem: why it did not take what it was sent last; empty if it did.
         state: the destination's own.
     """
 
@@ -102,6 +103,7 @@ class Checkpoint:
     retried: int = 0
     dead_lettered: int = 0
     left_out: int = 0
+    problem: str = ""
     state: dict[str, Any] = field(default_factory=dict)
 
 
@@ -268,6 +270,7 @@ class Spool:
             "retried": checkpoint.retried,
             "dead_lettered": checkpoint.dead_lettered,
             "left_out": checkpoint.left_out,
+            "problem": checkpoint.problem,
             "state": checkpoint.state,
         }
         temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")  # programs may start at once
@@ -368,7 +371,8 @@ def _read(path: Path) -> Checkpoint | None:
     found.positions = positions
     numbers = (*positions, *positions.values(), found.delivered, found.retried, found.dead_lettered, found.left_out)
     sound = all(type(number) is int and 0 <= number < _MOST for number in numbers)
-    return found if sound and type(found.name) is str and type(found.state) is dict else None
+    sound = sound and type(found.name) is str and type(found.problem) is str and type(found.state) is dict
+    return found if sound else None
 
 
 def _encoded(told: Mapping[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlencode, urlunsplit
 
 from clues.errors import ConfigError
 from clues.plugs import publisher_class, publisher_from_url, publisher_schemes, split_url
-from clues.publishers.health import LATE, Health, published
+from clues.publishers.health import Health, published
 from clues.publishers.shipper import holder
 from clues.publishers.spool import Spool
 
@@ -28,13 +28,14 @@ def looked_at(spool: Spool) -> tuple[dict[str, Any], list[str]]:
     dropped, dropped_bytes = spool.dropped() if spool.folder.is_dir() else (0, 0)
     progress = Health(spool).progress() if spool.folder.is_dir() else []
     destinations = [{**asdict(one), "shipper": holder(spool.lock(one.name))} for one in progress]
-    for one in destinations:
-        if one["lag_events"] and not one["shipper"]:
-            problems.append(f"nobody ships to {one['name']}, and {one['lag_events']} events wait for it")
-        elif one["lag_seconds"] > LATE:
-            problems.append(f"{one['name']} is {one['lag_seconds']:.0f} s behind")
-        if one["dead_lettered"]:
-            problems.append(f"{one['name']} refused {one['dead_lettered']} events: {spool.dead_letter(one['name'])}")
+    for one, told in zip(progress, destinations, strict=True):
+        if one.lag_events and not told["shipper"]:
+            last = f"; it had not taken the last ones: {one.problem}" if one.problem else ""
+            problems.append(f"nobody ships to {one.name}, and {one.lag_events} events wait for it{last}")
+        elif one.late:
+            problems.append(one.late)
+        if one.dead_lettered:
+            problems.append(f"{one.name} refused {one.dead_lettered} events: {spool.dead_letter(one.name)}")
     if dropped:
         problems.append(f"{dropped} events ({dropped_bytes} bytes) were dropped for want of room")
     return {

@@ -177,7 +177,7 @@ def _shown(courier: Courier) -> Any:
     class Line:
         def __rich__(self) -> Text:
             at = courier.checkpoint
-            waiting = f", {courier.problem}" if courier.problem else ""
+            waiting = f", {at.problem}" if at.problem else ""
             return Text(f"{at.delivered:,} delivered, {at.dead_lettered:,} refused{waiting}", overflow="ellipsis")
 
     return Live(Line(), console=Console(stderr=True), refresh_per_second=4, transient=True)

@@ -16,6 +16,7 @@ import pytest
 from clues.cli import main
 from clues.event import EventType
 from clues.publishers.journal import Journal
+from clues.publishers.spool import Checkpoint, Spool
 from tests.cli.running import clues
 from tests.publishers.destinations import event
 from tests.publishers.receivers import Lines, free_port
@@ -288,6 +289,9 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     ]
     found = clues("doctor", "--spool", spool)
     assert "! nobody ships to tcp:127.0.0.1:1" in found.stdout
+    Spool(spool).save(Checkpoint("tcp:127.0.0.1:1", problem="OSError: refused"))
+    found = clues("doctor", "--spool", spool)
+    assert "3 events wait for it; it had not taken the last ones: OSError: refused\n" in found.stdout
 
 
 def test_who_ships(tmp_path: Path, receiver: Lines) -> None:

@@ -48,6 +48,13 @@ def courier(journal: Journal, destination: Recording, choice: Choice | None = No
     return Courier(journal.spool, destination, choice or Choice(), Steering(), faults=Faults())
 
 
+def stopped() -> Steering:
+    """To end at the first wait."""
+    steering = Steering()
+    steering.stop.set()
+    return steering
+
+
 def buried(spool: Spool, name: str = "recording") -> list[dict[str, object]]:
     path = spool.dead_letter(name)
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -286,6 +293,36 @@ def test_mistaken_choices(events: object, sample: object) -> None:
 
 
 # how it goes
+
+
+def test_why_nothing_is_delivered(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    """Stands in the spool while it is so, for the warning and for others' eyes."""
+    write(journal, *range(3))
+    now = 1_763_672_398.123456 + 100 + 86_400 * 365  # 100 s after the events
+    health = Health(journal.spool, clock=lambda: now)
+    told: list[str] = []
+
+    def answer(_batch: Sequence[bytes]) -> Sent:
+        told.extend(one.problem for one in health.progress())
+        health.warn()
+        if len(told) < 3:
+            raise ConnectionRefusedError("nobody listens")
+        return Sent()
+
+    one = courier(journal, Recording(answer=answer))
+    journal.spool.register("recording")
+    assert one.step()
+    assert told == ["", "ConnectionRefusedError: nobody listens", "ConnectionRefusedError: nobody listens"]
+    assert one.checkpoint.delivered == 3
+    assert [progress.problem for progress in health.progress()] == [""]
+    told.append("")
+    write(journal, 3)
+    Courier(
+        journal.spool, Recording(answer=lambda batch: Sent(retry=batch, problem="busy")), Choice(), stopped()
+    ).step()
+    caplog.clear()
+    Health(journal.spool, clock=lambda: now).warn()
+    assert "recording is 100 s and some 1 events behind (busy);" in caplog.text
 
 
 def test_health(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
