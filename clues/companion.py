@@ -46,12 +46,15 @@ def start_companion(settings: Settings = default, *, samplers: Iterable[Sampler]
         samplers: who knows states, besides those that are configured.
 
     Returns:
-        What was started; None where clues is unconfigured, or no publisher ships.
+        What was started; None where clues is unconfigured, no publisher ships, and none takes states that are known.
     """
     config = settings.config
     make = getattr(config and config.publisher, "companion", None)
     companion = make() if make is not None else None
     if config is None or companion is None:
+        return None
+    everyone = (*config.samplers, *samplers)
+    if not (everyone or getattr(companion, "ships", True)):
         return None
     lifeline, ours = os.pipe()
     pid = os.fork()
@@ -65,7 +68,6 @@ def start_companion(settings: Settings = default, *, samplers: Iterable[Sampler]
     if os.fork():
         os._exit(0)
     os.close(ours)
-    everyone = (*config.samplers, *samplers)
     _only(lambda: _keep(lifeline, lambda: companion.run(lifeline, everyone)))
     return None
 

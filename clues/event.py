@@ -273,7 +273,11 @@ class Publisher(Protocol):
 
 
 class Companion(Protocol):
-    """What a publisher wants to have done in a process of its own, which whoever asked for it keeps alive."""
+    """What a publisher wants to have done in a process of its own, which whoever asked for it keeps alive.
+
+    It may also have ``ships``: False where it does nothing but pass on what samplers know, and need not be there
+    where nobody knows any.
+    """
 
     def run(self, lifeline: int, samplers: Iterable[Sampler] = ()) -> None:
         """Do it until SIGQUIT, or until the descriptor `lifeline` is at its end; then finish within a few seconds."""

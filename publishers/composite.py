@@ -11,6 +11,7 @@ from clues.event import Event, Publisher, Sample
 from clues.faults import Faults
 from clues.plugs import Propagator, PublisherLike, as_publisher, name_of
 from clues.publishers.outbox import Companion, Outbox
+from clues.publishers.sampling import TakesStates
 from clues.publishers.shipped import ShippedPublisher
 
 _T = TypeVar("_T")
@@ -105,8 +106,9 @@ class CompositePublisher:
         return next((propagator for propagator in found if propagator is not None), None)
 
     def companion(self) -> Companion | None:
-        """What ships for the children, in a process of its own; None if none of them ships."""
-        return Companion(self.outboxes) if self.outboxes else None
+        """What ships for the children, and tells them states, in a process of its own; None if none wants that."""
+        takers = [child for _, child in _leaves(self) if isinstance(child, TakesStates)]
+        return Companion(self.outboxes, takers) if self.outboxes or takers else None
 
     def __lshift__(self, publisher: PublisherLike) -> Self:
         """``composite << publisher`` adds a child, as in resque-clues; before anything is published."""

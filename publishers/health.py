@@ -77,8 +77,8 @@ class Health:
         segments = self._spool.segments()
         return [self._of(checkpoint, segments) for checkpoint in self._spool.checkpoints()]
 
-    def samples(self) -> Iterator[Sample]:
-        """The same as states."""
+    def sample(self) -> Iterator[Sample]:
+        """The same as states: it is a `clues.event.Sampler`."""
         dropped, _ = self._spool.dropped()
         yield Sample("clues.delivery.dropped", dropped, "{event}")
         progress = self.progress()

@@ -21,7 +21,9 @@ from pathlib import Path
 from clues.errors import ConfigError
 from clues.event import Event, Sampler
 from clues.faults import Faults
+from clues.publishers.health import Health
 from clues.publishers.journal import Journal, JournalOptions
+from clues.publishers.sampling import TakesStates, Teller
 from clues.publishers.shipper import Shipped, Shipper
 from clues.publishers.spool import Checkpoint, Segment
 
@@ -135,16 +137,27 @@ class Outbox:
 
 
 class Companion:
-    """Ships in a process of its own, which whoever started it keeps alive."""
+    """Ships, and tells states, in a process of its own, which whoever started it keeps alive.
 
-    def __init__(self, outboxes: Iterable[Outbox]) -> None:
-        """Ship these; the present process, and what it forks, won't any more."""
+    Attributes:
+        ships: whether it does anything where nobody knows states.
+    """
+
+    def __init__(self, outboxes: Iterable[Outbox], takers: Iterable[TakesStates] = ()) -> None:
+        """Prepare.
+
+        Args:
+            outboxes: what to ship; the present process, and what it forks, won't any more.
+            takers: publishers that take states themselves.
+        """
         self._outboxes = list(outboxes)
+        self._takers = list(takers)
+        self.ships = bool(self._outboxes)
         for outbox in self._outboxes:
             outbox.accompany()
 
     def run(self, lifeline: int, samplers: Iterable[Sampler] = (), *, timeout: float = DRAIN_TIMEOUT) -> None:
-        """Ship until SIGQUIT, or until the other end of a pipe is closed; then deliver what is left.
+        """Work until SIGQUIT, or until the other end of a pipe is closed; then deliver what is left.
 
         TERM, INT and HUP are ignored: platforms send them to all processes while events are still to come.
 
@@ -160,10 +173,15 @@ class Companion:
         signal.signal(signal.SIGQUIT, lambda _number, _frame: _wake(waker))
         gc.freeze()  # what the application had made before: it is looked through no more, and stays shared
         gc.set_threshold(_GARBAGE)
+        samplers = list(samplers)
         shippers = [outbox.shipper(samplers) for outbox in self._outboxes]
+        health = [Health(outbox.journal.spool) for outbox in self._outboxes]
+        teller = Teller(self._takers, (*health, *samplers), Faults())
         for shipper in shippers:
             shipper.start()
+        teller.start()
         _wait_for_one_of(wake, lifeline)
+        teller.end()
         deadline = time.monotonic() + timeout
         for shipper in shippers:
             shipper.end(max(0.0, deadline - time.monotonic()))

@@ -12,19 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from clues.event import Sample, Sampler
+from clues.event import Sampler
 from clues.faults import Faults
-from clues.plugs import name_of
 from clues.publishers.choice import Choice
 from clues.publishers.courier import Courier, Steering
 from clues.publishers.delivery import Destination
 from clues.publishers.health import Health
+from clues.publishers.sampling import Sampling
 from clues.publishers.spool import Spool
 
 log = logging.getLogger("clues.shipper")
-
-SAMPLE_EVERY = 15.0
-"""Seconds between two looks at states, such as queue depths."""
 
 _TICK = 0.5
 _RETRY_LOCK = 1.0
@@ -68,13 +65,13 @@ class Shipper:
         """
         self._spool = spool
         self._publishers = publishers
-        self._samplers = samplers
         self._faults = faults or Faults()
         self._steering = Steering()
         self._couriers: list[Courier] = []
         self._threads: list[threading.Thread] = []
         self._health = Health(spool)
-        self._next_samples = self._next_life = 0.0
+        self._sampling = Sampling((self._health, *samplers), self._faults)
+        self._next_life = 0.0
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -155,18 +152,10 @@ class Shipper:
                 self._spool.tidy(courier.name)
 
     def _sample(self) -> None:
-        now = time.monotonic()
-        if now < self._next_samples:
-            return
-        self._next_samples = now + SAMPLE_EVERY
-        samples: list[Sample] = list(self._health.samples())
-        for sampler in self._samplers:
-            try:
-                samples.extend(sampler.sample())
-            except Exception as error:  # noqa: BLE001 - the others go on
-                self._faults.report(name_of(sampler), error, "its states are left out this time")
-        for courier in self._couriers:
-            courier.offer(samples)
+        samples = self._sampling.due()
+        if samples is not None:
+            for courier in self._couriers:
+                courier.offer(samples)
 
 
 class _Lock:

@@ -26,7 +26,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import SplitResult, unquote
 
 from clues.errors import ConfigError
@@ -35,6 +35,9 @@ from clues.publishers.datagrams import Datagrams, Path, Place
 from clues.publishers.names import EVERY, Name, checked_host, checked_port
 from clues.publishers.query import Reader, options_of, seconds, text_or_none, whole
 from clues.publishers.statsd_packets import Client, Metric, Packets, Sink, number, part, spelled, tag
+
+if TYPE_CHECKING:
+    from clues.publishers.outbox import Companion
 
 HOST = "127.0.0.1"
 PORT = 8125
@@ -179,6 +182,12 @@ class StatsdPublisher:
             OSError: they were not sent.
         """
         self._sink.take(self._gauges(samples))
+
+    def companion(self) -> Companion:
+        """What tells it states, such as queue depths, in a process beside workers whose job system knows some."""
+        from clues.publishers.outbox import Companion  # noqa: PLC0415 - shipping is loaded where it is wanted
+
+        return Companion((), [self])
 
     def close(self) -> None:
         """Close the socket; a later event opens another. A client of your own stays open."""

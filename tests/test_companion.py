@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.publishers.receivers import Packets
 from tests.waiting import wait_for
 
 PROGRAM = """
@@ -127,9 +128,40 @@ def test_one_that_dies_is_followed_by_another(parent: Parent) -> None:
     assert not is_gone(second)
 
 
-@pytest.mark.parametrize("configured", ["", "clues.configure(lambda event: None)"])
+@pytest.mark.parametrize(
+    "configured",
+    [
+        "",
+        "clues.configure(lambda event: None)",
+        "from clues.publishers import StatsdPublisher; clues.configure(StatsdPublisher('127.0.0.1', 9))",
+    ],
+)
 def test_where_nothing_ships_nothing_is_started(configured: str) -> None:
     program = (
         f"import clues\nfrom clues.companion import start_companion\n{configured}\nassert start_companion() is None"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_states_that_are_known_are_told() -> None:
+    """A publisher that takes states, and ships nothing, has a companion where there is a sampler."""
+    program = """
+import sys
+import clues
+from clues.companion import start_companion
+from clues.event import Sample
+from clues.publishers import StatsdPublisher
+
+class Queues:
+    def sample(self):
+        return [Sample("clues.queue.depth", 3, attributes={"queue": "mail"})]
+
+clues.configure(StatsdPublisher("127.0.0.1", int(sys.argv[1])), samplers=[Queues()])
+beside = start_companion()
+sys.stdin.read()
+"""
+    with Packets() as daemon:
+        running = subprocess.Popen([sys.executable, "-c", program, str(daemon.port)], stdin=subprocess.PIPE)
+        assert daemon.next() == b"clues.queue.depth.mail:3|g"
+        running.communicate(timeout=60)
+    assert running.returncode == 0

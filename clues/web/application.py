@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class _Application:
         self._live = Live(page.client)
         self._failures = Failures(page.client)
         self._operations = Operations()
-        delivery = [_Delivery(path) for path in page.history.paths if path.is_dir()]
+        delivery = [Health(Spool(path)) for path in page.history.paths if path.is_dir()]
         self._samplers: list[Sampler] = [QueueSampler(page.client), *delivery]
 
     def starlette(self) -> Starlette:
@@ -221,17 +221,6 @@ class _Application:
         open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
         text = exposition(samples, self._history.counts(), open_metrics=open_metrics)
         return Response(text, media_type=OPEN if open_metrics else PLAIN)
-
-
-class _Delivery:
-    """How delivery from a spool goes, as a sampler."""
-
-    def __init__(self, folder: Path) -> None:
-        self._health = Health(Spool(folder))
-
-    def sample(self) -> Iterable[Sample]:
-        """The states as they are now."""
-        return self._health.samples()
 
 
 def _reading(answer: Answer) -> Callable[[Request], Response]:

@@ -66,5 +66,5 @@ def _statsd() -> Iterator[tuple[str, str, str, str]]:
         code(f"{prefix}.<state>.<labels>"),
         "gauge",
         "its own",
-        "states, such as `clues.queue.depth.<queue>`, from who calls `publish_samples`",
+        "states, such as `clues.queue.depth.<queue>`: those above, every 15 s; labels by the order of their names",
     )

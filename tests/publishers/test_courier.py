@@ -344,6 +344,6 @@ def test_health(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     (progress,) = health.progress()
     assert (progress.delivered, progress.lag_events, progress.lag_seconds) == (1000, 0, 0.0)
     journal.spool.count_dropped(7, 70)
-    samples = {sample.name: sample.value for sample in health.samples()}
+    samples = {sample.name: sample.value for sample in health.sample()}
     assert samples["clues.delivery.dropped"] == 7
     assert samples["clues.delivery.delivered"] == 1000

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from clues.errors import ConfigError
-from clues.event import Sample
-from clues.publishers import CompositePublisher, outbox, shipper
+from clues.event import Event, Sample
+from clues.publishers import CompositePublisher, StatsdPublisher, outbox, shipper
 from clues.publishers.delivery import Sent
 from clues.publishers.journal import JournalOptions
 from tests.forks import fork
 from tests.publishers.destinations import Appending, Recording, Shipping, event
+from tests.publishers.receivers import Packets
 from tests.waiting import wait_for
 
 
@@ -233,6 +234,48 @@ def test_a_companion_leaves_when_told(tmp_path: Path) -> None:
     os.kill(child, signal.SIGQUIT)
     status = os.waitpid(child, 0)[1]
     assert status == 0 or os.WTERMSIG(status) == signal.SIGQUIT  # before it could listen
+    os.close(read)
+    os.close(write)
+
+
+class Queues:
+    """A sampler."""
+
+    def sample(self) -> list[Sample]:
+        return [Sample("clues.queue.depth", 3, "{job}", {"queue": "mail"})]
+
+
+class Broken:
+    """Knows nothing, takes nothing."""
+
+    def sample(self) -> list[Sample]:
+        msg = "no"
+        raise ValueError(msg)
+
+    def publish(self, event: Event) -> None:
+        pass
+
+    def publish_samples(self, _samples: object) -> None:
+        msg = "no"
+        raise ValueError(msg)
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "with one that ships"])
+def test_a_companion_tells_states_to_those_that_take_them(tmp_path: Path, alone: bool) -> None:
+    """From all samplers that know any, and how delivery goes; one that raises harms nobody."""
+    with Packets() as daemon:
+        statsd = StatsdPublisher("127.0.0.1", daemon.port)
+        both = CompositePublisher(Broken(), CompositePublisher(statsd), Shipping(Recording(), tmp_path))
+        companion = statsd.companion() if alone else both.companion()
+        assert companion is not None
+        assert companion.ships is not alone
+        read, write = os.pipe()
+        child = fork(lambda: companion.run(read, [Broken(), Queues()], timeout=0.1))
+        found = daemon.next().split(b"\n")
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert b"clues.queue.depth.mail:3|g" in found
+    assert (b"clues.delivery.dropped:0|g" in found) is not alone
     os.close(read)
     os.close(write)
 

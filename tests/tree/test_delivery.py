@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis as redis_py
 
 from tests.publishers.fake_elasticsearch import FakeElasticsearch, fake
 from tests.publishers.otlp_receiver import Receiver, by_labels, grpc_receiver, values
+from tests.publishers.receivers import Packets
 from tests.tree.trees import JOBS, tree
 from tests.waiting import wait_for
 
@@ -123,3 +125,18 @@ def test_a_trace_that_ruby_began(tmp_path: Path, redis_url: str, receiver: Recei
     assert found["process q Parent"].trace_id.hex() == trace
     assert found["process q Parent"].parent_span_id.hex() == span
     assert {one.trace_id.hex() for one in found.values()} == {trace}
+
+
+def test_states_go_to_statsd(tmp_path: Path, redis_url: str, redis: redis_py.Redis) -> None:
+    """STATSD_HOST alone: the tree tells queue depths, and who works, as gauges."""
+    redis.sadd("resque:queues", "waiting")
+    redis.rpush("resque:queue:waiting", *["{}"] * 2)
+    with Packets() as daemon:
+        statsd = {"STATSD_HOST": "127.0.0.1", "STATSD_PORT": str(daemon.port)}
+        with tree(tmp_path / "app", redis_url, jobs=JOBS.replace("clues.configure(", "dict("), **statsd) as made:
+            found: set[bytes] = set()
+            while b"clues.queue.depth.waiting:2|g" not in found:
+                found |= set(daemon.next().split(b"\n"))
+            assert b"clues.queue.paused.waiting:0|g" in found
+            assert any(line.startswith(b"clues.worker.alive:") for line in found)
+            assert made.end() == 0
