@@ -47,7 +47,7 @@ def enqueue(
     namespace: Namespace = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as a JSON object.")] = False,
 ) -> None:
-    """Put a job into its queue, and print the hash that its events carry."""
+    """Put a job into its queue, and print its hash."""
     from clues.cli.application import client_of, reaching_redis
     from clues.cli.output import say
     from clues.errors import NoQueueError
