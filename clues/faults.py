@@ -1,12 +1,15 @@
-"""What observers got wrong: counted always, said at most once a minute, never raised."""
+"""What observers got wrong: counted always, said at most once a minute and at the end, never raised."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import logging
+import os
 import signal
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from types import CodeType
@@ -41,6 +44,7 @@ class Faults:
         self._counts: Counter[str] = Counter()
         self._silent: Counter[str] = Counter()
         self._next_say: dict[str, float] = {}
+        _all.add(self)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -75,6 +79,29 @@ class Faults:
             unsaid = self._silent.pop(culprit, 0)
         more = f" ({unsaid} more since the last report)" if unsaid else ""
         say(logging.WARNING, "%s: %s; %s%s", culprit, describe(error), consequence, more)
+
+
+def say_the_rest() -> None:
+    """Say how many faults were counted since the last report of each culprit: the process ends.
+
+    Done at exit; what leaves by `os._exit` calls it itself.
+    """
+    with _counting.lock:
+        rest = [(culprit, unsaid) for faults in _all for culprit, unsaid in faults._silent.items()]  # noqa: SLF001
+        _say_no_more()
+    for culprit, unsaid in rest:
+        say(logging.WARNING, "%s: %d more since the last report; the process ends", culprit, unsaid)
+
+
+def _say_no_more() -> None:
+    """Also in a forked child, for what its parent has counted is said by that."""
+    for faults in _all:
+        faults._silent.clear()  # noqa: SLF001 - the module's own
+
+
+_all: weakref.WeakSet[Faults] = weakref.WeakSet()
+atexit.register(say_the_rest)
+os.register_at_fork(after_in_child=_say_no_more)
 
 
 def is_from_signal(error: BaseException) -> bool:

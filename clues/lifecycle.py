@@ -81,6 +81,14 @@ class Lifecycle:
 
         return guarded
 
+    def safely(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Call a function for a job system: what it raises is counted, and reaches no job; gives None then."""
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - observing must not hurt the job
+            self.report(error)
+            return None
+
     def report(self, error: BaseException, consequence: str = "the job goes on") -> None:
         """Count an error that a job system's own observing has made.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +44,29 @@ def test_said_once_a_minute_and_counted_always(caplog: pytest.LogCaptureFixture)
     expected = "Broken: ValueError: still no; the event is lost (3 more since the last report)"
     assert caplog.records[-1].getMessage() == expected
     assert faults.counts == {"Broken": 5}
+
+
+@pytest.mark.parametrize("leave", ["sys.exit(0)", "process.leave(0)"])
+def test_what_was_not_said_yet_is_said_when_the_process_ends(leave: str) -> None:
+    """Once, by the process that counted it, not by those that it forked."""
+    program = f"""
+import os, sys
+from clues.faults import Faults
+from clues.resque import process
+
+faults = Faults()
+for _ in range(3):
+    faults.report("Broken", ValueError("no"))
+if not os.fork():
+    {leave}
+os.wait()
+{leave}
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    assert ended.stderr.splitlines() == [
+        "Broken: ValueError: no; the job goes on",
+        "Broken: 2 more since the last report; the process ends",
+    ]
 
 
 def test_each_culprit_has_its_own_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -154,7 +154,7 @@ class _Push:
 
         def with_record() -> None:
             multi()
-            _guarded(self._add_record, pipe)
+            lifecycle.safely(self._add_record, pipe)
 
         pipe.multi = with_record
 
@@ -167,7 +167,7 @@ class _Push:
 async def _enqueue_job(self: Any, function: str, *args: Any, **options: Any) -> Any:
     if lifecycle.settings.config is None:
         return await _bare.enqueue_job(self, function, *args, **options)
-    push = _guarded(_Push, self, options)
+    push = lifecycle.safely(_Push, self, options)
     _pushing.set(push)
     if push is not None and push.expires is not None:
         _beside.set(push.beside)
@@ -186,7 +186,7 @@ def _serialize_job(
 ) -> Any:
     push = _pushing.get()
     if push is not None:
-        _guarded(push.stamp, function_name, args, kwargs, enqueue_time_ms)
+        lifecycle.safely(push.stamp, function_name, args, kwargs, enqueue_time_ms)
         if push.attempt is not None:
             serializer = _with_metadata(push, pickle.dumps if serializer is None else serializer)
     return _bare.serialize_job(function_name, args, kwargs, job_try, enqueue_time_ms, serializer=serializer)
@@ -213,7 +213,7 @@ def _pipeline(self: Any, *args: Any, **options: Any) -> Any:
     pipe = _bare.pipeline(self, *args, **options)
     if (add := _beside.get()) is not None:
         _beside.set(None)  # it is for this one
-        _guarded(add, pipe)
+        lifecycle.safely(add, pipe)
     return pipe
 
 
@@ -479,7 +479,7 @@ async def _run_job(self: Any, job_id: str, score: int) -> None:
     if config is None:
         await _bare.run_job(self, job_id, score)
         return
-    run = _guarded(_Run, self, job_id, score, config.clock())
+    run = lifecycle.safely(_Run, self, job_id, score, config.clock())
     _running.set(run)
     try:
         await _bare.run_job(self, job_id, score)
@@ -525,7 +525,7 @@ def _observed(coroutine: Callable[..., Awaitable[Any]]) -> Callable[..., Corouti
         try:
             result = await coroutine(ctx, *args, **kwargs)
         except BaseException as error:
-            _guarded(run.stop, error)
+            lifecycle.safely(run.stop, error)
             raise
         try:
             run.stop(None)
@@ -728,14 +728,6 @@ _ledgers: dict[str, Ledger] = {}
 
 
 # What our own errors come to.
-
-
-def _guarded(act: Callable[..., Any], *args: Any) -> Any:
-    try:
-        return act(*args)
-    except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-        lifecycle.report(error)
-        return None
 
 
 async def _awaited(act: Coroutine[Any, Any, Any]) -> None:

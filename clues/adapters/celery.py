@@ -63,7 +63,6 @@ except ImportError as error:
     raise MissingExtraError("clues.adapters.celery", "celery", "Celery") from error
 
 lifecycle = Lifecycle(system="celery")
-_guarded = lifecycle.guarded
 
 _CALLERS = tuple(os.path.join(os.path.dirname(package.__file__), "") for package in (celery, billiard, kombu))  # noqa: PTH118, PTH120
 _INSTRUMENTATION = "opentelemetry.instrumentation.celery"
@@ -486,7 +485,7 @@ def _described(error: BaseException) -> Failure:
     return failure_of(error, callers=_CALLERS)
 
 
-@_guarded
+@lifecycle.guarded
 def _internal_error(
     sender: Any = None, task_id: Any = None, request: Any = None, exception: Any = None, **kwargs: Any
 ) -> None:
@@ -516,7 +515,7 @@ _here = _Here()
 # In the worker's main process: what the pool's processes can't tell.
 
 
-@_guarded
+@lifecycle.guarded
 def _revoked(
     sender: Any = None, request: Any = None, *, terminated: Any = False, expired: Any = False, **_: Any
 ) -> None:
@@ -525,7 +524,7 @@ def _revoked(
     _fail_elsewhere(_attempt_of(sender, request), _described(error), reason)
 
 
-@_guarded
+@lifecycle.guarded
 def _retry(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> None:
     watched = _watched.get(request.id)
     if watched is not None:
@@ -534,19 +533,19 @@ def _retry(sender: Any = None, request: Any = None, reason: Any = None, **_: Any
         _fail_elsewhere(_attempt_of(sender, request), _described(Terminated("the worker shut down")), "shutdown")
 
 
-@_guarded
+@lifecycle.guarded
 def _failure(task_id: Any = None, **_: Any) -> None:
     watched = _watched.get(task_id)
     if watched is not None:
         watched.add("failure")
 
 
-@_guarded
+@lifecycle.guarded
 def _unknown(message: Any = None, name: Any = None, id: Any = None, **_: Any) -> None:  # noqa: A002 - Celery's word
     _fail_message(message, name, id, NotRegistered(name), "unknown")
 
 
-@_guarded
+@lifecycle.guarded
 def _rejected(message: Any = None, exc: Any = None, **_: Any) -> None:
     error = exc if isinstance(exc, BaseException) else Reject("not a task's message")
     headers = message.headers or {}
@@ -603,7 +602,7 @@ def _on_failure(original: Callable[..., Any]) -> Callable[..., Any]:
     return on_failure
 
 
-@_guarded
+@lifecycle.guarded
 def _ended_by_itself(request: Any, error: BaseException, watched: set[str]) -> None:
     """A request whose process gave no result. Celery tried it again, put it back, found its result, or failed it."""
     if isinstance(error, Terminated) or getattr(request, "_already_cancelled", False) or request._already_revoked:
@@ -663,7 +662,7 @@ def _on_timeout(original: Callable[..., Any]) -> Callable[..., Any]:
     return on_timeout
 
 
-@_guarded
+@lifecycle.guarded
 def _overrun(request: Any, timeout: Any) -> None:
     if not getattr(request, "_clues_goes_back", False):
         _timed_out(_attempt_of(request.task, request), request, TimeLimitExceeded(timeout))
@@ -710,7 +709,7 @@ def _terminate(original: Callable[..., Any]) -> Callable[..., Any]:
     return terminate
 
 
-@_guarded
+@lifecycle.guarded
 def _bury(**_: Any) -> None:
     """Remove the ledgers of dead processes of the pool: Celery has failed what they were at, or begun it again.
 
@@ -742,7 +741,7 @@ def _retell(line: bytes) -> None:
         _ended[mark % _SLOTS] = mark
 
 
-@_guarded
+@lifecycle.guarded
 def _shut_down(request: Any) -> None:
     _fail_elsewhere(_attempt_of(request.task, request), _described(Terminated("the worker shut down")), "shutdown")
 
@@ -799,7 +798,7 @@ def _process_shutdown(**_: Any) -> None:
         _pool[os.getpid() % _PROCESSES] = 0
 
 
-@_guarded
+@lifecycle.guarded
 def _close() -> None:
     """The worker is at its end: what it was at is told."""
     if _ledger is not None and _main == os.getpid():

@@ -60,7 +60,6 @@ except ImportError as error:
     raise MissingExtraError("clues.adapters.rq", "rq", "rq") from error
 
 lifecycle = Lifecycle(system="rq")
-_ours = lifecycle.guarded
 _StopRequested = getattr(rq.exceptions, "StopRequested", None) or rq.worker.StopRequested  # since 2.6 there
 let_through(BaseTimeoutException, _StopRequested, ShutDownImminentException)
 
@@ -317,7 +316,7 @@ def _to_dict(original: Original, job: Job, *args: Any, **kwargs: Any) -> Any:
 # Enqueueing.
 
 
-@_ours
+@lifecycle.guarded
 def _stamp(queue: Queue, job: Job, due: float | None = None) -> Attempt | None:
     """Write the metadata of a job that is about to be pushed; gives the attempt of which `enqueued` is to be told.
 
@@ -437,7 +436,7 @@ def _requeue(original: Original, registry: BaseRegistry, job_or_id: Any, *args: 
     return original(registry, job_or_id, *args, **kwargs)
 
 
-@_ours
+@lifecycle.guarded
 def _refresh(job: Job) -> str | None:
     """Read our field as Redis has it now; gives the job's status."""
     status, job.__dict__[_SLOT] = job.connection.hmget(job.key, "status", _FIELD)
@@ -467,7 +466,7 @@ def _delete(
     return done
 
 
-@_ours
+@lifecycle.guarded
 def _not_begun(job: Job) -> _Run | None:
     """A job that waits, if it does."""
     status = _refresh(job)
@@ -481,7 +480,7 @@ def _not_begun(job: Job) -> _Run | None:
 # Events that wait until a pipeline is executed.
 
 
-@_ours
+@lifecycle.guarded
 def _after(pipeline: Any, job: Job, attempt: Attempt | None = None, run: _Run | None = None) -> None:
     waiting = pipeline.__dict__.get(_WAITING)
     if waiting is None:
@@ -521,7 +520,7 @@ def _execute_pipeline(pipeline: Any, execute: Callable[..., T], waiting: Any, *a
 # Running.
 
 
-@_ours
+@lifecycle.guarded
 def _look(run: _Run, job: Job, *, running: bool = True, here: bool = False) -> None:
     """Find out which attempt a job is at; tell that it was dequeued, if that was not told.
 
@@ -553,7 +552,7 @@ def _prepare_execution(original: Original, worker: BaseWorker, job: Job) -> Any:
     return original(worker, job)
 
 
-@_ours
+@lifecycle.guarded
 def _board(worker: BaseWorker) -> _Board:
     board: _Board | None = worker.__dict__.get(_BOARD)
     if board is None:
@@ -608,7 +607,7 @@ def _is_imported(job: Job) -> bool:
     return name in getattr(sys.modules.get(module), "__dict__", ())
 
 
-@_ours
+@lifecycle.guarded
 def _look_closely(run: _Run, job: Job) -> None:
     """The arguments as they are, now that their classes are here."""
     before = run.attempt
@@ -643,7 +642,7 @@ def _run_job(original: Original, queue: Queue, job: Job) -> Any:
 # Ends.
 
 
-@_ours
+@lifecycle.guarded
 def _decide(run: _Run, job: Job, text: str = "", *, retrying: bool = False) -> None:
     """What the end is; it is told once Redis has it."""
     if run.item is None:
@@ -720,7 +719,7 @@ def _handle_job_failure(original: Original, worker: BaseWorker, job: Job, *args:
     return done
 
 
-@_ours
+@lifecycle.guarded
 def _make_sure(job: Job) -> None:
     """RQ does not say whether Redis has a failure; where it has no answer, maintenance will find the job."""
     run: _Run | None = job.__dict__.get(_RUN)
@@ -728,7 +727,7 @@ def _make_sure(job: Job) -> None:
         run.publish()
 
 
-@_ours
+@lifecycle.guarded
 def _fail(worker: BaseWorker, job: Job, text: str) -> None:
     run: _Run | None = job.__dict__.get(_RUN)
     if run is None:  # the worker that took it died before it could say so
@@ -800,7 +799,7 @@ def _wait_for_horse(original: Original, worker: BaseWorker) -> Any:
     return found
 
 
-@_ours
+@lifecycle.guarded
 def _horse_died(job: Job) -> None:
     """A horse that was killed may have told the job's end, or have had no more than that left to do."""
     run: _Run | None = job.__dict__.get(_RUN)
@@ -844,7 +843,7 @@ def _clean_started(
     return done
 
 
-@_ours
+@lifecycle.guarded
 def _abandon(job: Job, runs: list[_Run]) -> None:
     if job._status in _ENDED:  # older releases don't mind
         return
@@ -864,7 +863,7 @@ def _work(original: Original, parent: Any, *args: Any, **kwargs: Any) -> Any:
     global _beside  # noqa: PLW0603 - of the process, and those it forks
     own = None
     if _beside is None:
-        own = _beside = _ours(start_companion)()
+        own = _beside = lifecycle.guarded(start_companion)()
     try:
         return original(parent, *args, **kwargs)
     finally:

@@ -99,19 +99,19 @@ class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ign
     def startup(self) -> None:
         """Tell of what dead workers ran."""
         self._configure()
-        _guarded(_listen_first, self.broker)
+        lifecycle.safely(_listen_first, self.broker)
         if self.broker.is_worker_process and self._ledger is None:
-            self._ledger = _guarded(_ledger_of, self.broker)
+            self._ledger = lifecycle.safely(_ledger_of, self.broker)
 
     async def shutdown(self) -> None:
         """The broker ends: what still runs, and nobody will be given again, has failed."""
         for _ in range(3):
             await asyncio.sleep(0)  # what a thread has finished meanwhile is told by its own callback
         for run in [run for run in _running if run.broker is self.broker]:
-            _guarded(_stopped, run)
+            lifecycle.safely(_stopped, run)
         ledger, self._ledger = self._ledger, None
         if ledger is not None:
-            _guarded(ledger.leave)
+            lifecycle.safely(ledger.leave)
 
     def _configure(self) -> None:
         """By the environment alone, where the application has not done it by the time that it matters."""
@@ -126,27 +126,27 @@ class CluesMiddleware(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ign
         if lifecycle.settings.config is None and not self._asked:
             self._configure()
         if lifecycle.settings.config is not None:
-            _guarded(_stamp_message, self.broker, message)
+            lifecycle.safely(_stamp_message, self.broker, message)
         return message
 
     def post_send(self, message: Any) -> None:
         """The broker has it."""
         stamp = message.labels.get(LABEL)
         if type(stamp) is _Stamp:
-            _guarded(stamp.sent)
+            lifecycle.safely(stamp.sent)
 
     def pre_execute(self, message: Any) -> Any:
         """A worker is about to run it."""
         run = _run.get()
         if run is not None and run.message is None:
-            _guarded(run.take, message)
+            lifecycle.safely(run.take, message)
         return message
 
     def on_error(self, message: Any, result: Any, exception: BaseException) -> None:  # noqa: ARG002 - its signature
         """It has failed; whether it is retried is known later."""
         run = _run.get()
         if run is not None and run.error is None:
-            _guarded(run.fail, exception)
+            lifecycle.safely(run.fail, exception)
 
 
 class _Listener(taskiq.TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
@@ -309,20 +309,20 @@ class _Run:
 
     def perform(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a sync task, in its thread."""
-        _guarded(self.start)
+        lifecycle.safely(self.start)
         try:
             return target(*args, **kwargs)
         finally:
             self.threads.discard(self)
-            _guarded(self.stop)
+            lifecycle.safely(self.stop)
 
     async def perform_async(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run an async task whose dependencies are there."""
-        _guarded(self.start)
+        lifecycle.safely(self.start)
         try:
             return await target(*args, **kwargs)
         finally:
-            _guarded(self.stop)
+            lifecycle.safely(self.stop)
 
     def stop(self) -> None:
         """Its code has run."""
@@ -368,15 +368,6 @@ _running: set[_Run] = set()
 _threads: WeakKeyDictionary[Any, set[_Run]] = WeakKeyDictionary()
 _run: contextvars.ContextVar[_Run | None] = contextvars.ContextVar("clues_taskiq_run", default=None)
 _sending: contextvars.ContextVar[_Stamp | None] = contextvars.ContextVar("clues_taskiq_sending", default=None)
-
-
-def _guarded(hook: Callable[..., Any], *args: Any) -> Any:
-    """Call a hook of ours: what it raises reaches no job."""
-    try:
-        return hook(*args)
-    except Exception as error:  # noqa: BLE001 - observing must not hurt the job
-        lifecycle.report(error)
-        return None
 
 
 def _clues_of(broker: Any) -> CluesMiddleware | None:
@@ -497,12 +488,12 @@ def _sent_inline(stamp: _Stamp, known: Mapping[str, Any]) -> None:
 def _schedule_by_time(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def schedule_by_time(self: Any, source: Any, time: datetime, *args: Any, **kwargs: Any) -> Any:
-        marked = _guarded(_marked, self, time, args, kwargs) if _watched(self.broker) else None
+        marked = lifecycle.safely(_marked, self, time, args, kwargs) if _watched(self.broker) else None
         if marked is None:
             return await original(self, source, time, *args, **kwargs)
         created = await original(marked, source, time, *args, **kwargs)
         created.kicker = self
-        _guarded(marked.labels[LABEL].sent)
+        lifecycle.safely(marked.labels[LABEL].sent)
         return created
 
     return schedule_by_time
@@ -528,7 +519,7 @@ def _unschedule(original: Callable[..., Any]) -> Callable[..., Any]:
     async def unschedule(self: Any) -> None:
         await original(self)
         if _watched(self.kicker.broker):
-            _guarded(_revoked, self.kicker.broker, self.task)
+            lifecycle.safely(_revoked, self.kicker.broker, self.task)
 
     return unschedule
 
@@ -546,14 +537,14 @@ def _revoked(broker: Any, task: Any) -> None:
 def _requeue(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def requeue(self: Any) -> None:
-        stamp = _guarded(_restamped, self) if _watched(self.broker) else None
+        stamp = lifecycle.safely(_restamped, self) if _watched(self.broker) else None
         try:
             await original(self)
         except NoResultError as error:
             if stamp is not None and stamp.run is not None:
-                _guarded(stamp.run.fail, error)
+                lifecycle.safely(stamp.run.fail, error)
             if stamp is not None:
-                _guarded(stamp.sent)
+                lifecycle.safely(stamp.sent)
             raise
 
     return requeue
@@ -587,10 +578,10 @@ def _callback(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             returned = await original(self, message, *args, **kwargs)
         except BaseException as error:
-            _guarded(_over, run, error)
+            lifecycle.safely(_over, run, error)
             raise
         else:
-            _guarded(_over, run, None)
+            lifecycle.safely(_over, run, None)
             return returned
         finally:
             with contextlib.suppress(ValueError):  # another context: the loop was closed before we were done
@@ -697,14 +688,14 @@ def _run_task(original: Callable[..., Any]) -> Callable[..., Any]:
         run = _run.get()
         if run is None or run.message is None:
             return await original(self, target, message, *args, **kwargs)
-        target = _guarded(_watched_target, self, run, target) or target
+        target = lifecycle.safely(_watched_target, self, run, target) or target
         try:
             result = await original(self, target, message, *args, **kwargs)
             if type(result.return_value) is _Returned:
-                _guarded(run.write, result.return_value.written)
+                lifecycle.safely(run.write, result.return_value.written)
                 result.return_value = result.return_value.value
         finally:
-            _guarded(run.leave)
+            lifecycle.safely(run.leave)
         return result
 
     return run_task

@@ -18,6 +18,7 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
+from clues.faults import say_the_rest
 from clues.resque import proctitle, times
 from clues.resque.board import Board
 from clues.resque.client import Resque
@@ -298,6 +299,7 @@ def leave(status: int, *, run_at_exit_hooks: bool = False) -> NoReturn:
         if run_at_exit_hooks:
             atexit._run_exitfuncs()  # noqa: SLF001 - a forked child has no other way to run them
     with contextlib.suppress(BaseException):
+        say_the_rest()
         logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
