@@ -14,12 +14,13 @@ import time
 from typing import Any
 
 from clues.backoff import backoff
+from clues.faults import describe
 from clues.resque import proctitle
 from clues.resque.board import Board, dead_ones
 from clues.resque.client import Resque
 from clues.resque.heartbeat import INTERVAL
 from clues.resque.options import Options
-from clues.resque.process import CATCHABLE
+from clues.resque.process import CATCHABLE, leave
 from clues.resque.pruner import GRACE, Pruner
 from clues.resque.queues import QueueList
 from clues.resque.settling import Fate, Settler
@@ -53,14 +54,20 @@ class Clerk:
     def do(self, told: dict[str, Any]) -> None:
         """Do what the master has asked for: ``settle`` a slot, ``open`` up, finish dead ``trees``, or ``prune``.
 
-        Raises:
-            RedisError: it could not be done in time.
+        Where Redis does not serve for long, it says so and leaves with status 1: the master asks anew.
         """
         proctitle.show("Clerk", prefix=self._options.title_prefix)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, CATCHABLE)
-        {"settle": self._settle, "open": self._open, "prune": self._prune, "trees": self._trees}[told["task"]](told)
+        act = {"settle": self._settle, "open": self._open, "prune": self._prune, "trees": self._trees}[told["task"]]
+        try:
+            act(told)
+        except TROUBLE as error:
+            log.warning(
+                "Redis does not serve (%s); the clerk's errand is done later: %s", describe(error), told["task"]
+            )
+            leave(1)
 
     def _settle(self, told: dict[str, Any]) -> None:
         fate = Fate(told["pid"], told["status"])
