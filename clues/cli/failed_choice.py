@@ -6,13 +6,17 @@ import heapq
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from string import hexdigits
 
 import typer
 
 from clues.cli.output import say
 from clues.cli.progress import counted
+from clues.errors import AmbiguousHashError
 from clues.resque import Failed, Resque
 from clues.resque.stored_failure import ID_LENGTH, FailureFilter, StoredFailure
+
+_HASH_BEGINS = 8  # digits that are taken for the beginning of a hash: an index has fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +83,26 @@ def matching(
 
 
 def named(lists: Sequence[Failed], names: Iterable[str]) -> Iterator[tuple[str, list[Found]]]:
-    """What each name means, an index or an id; nothing where there is no such failure.
+    """What each name means, an index, an id or the job's hash; nothing where there is no such failure.
+
+    A hash means the job's latest failure: an earlier one was retried, and to retry both would run the job twice.
 
     Raises:
-        typer.BadParameter: a name is neither, or an index could be of several lists.
+        typer.BadParameter: a name is none of them, an index could be of several lists, or several hashes begin so.
     """
     names = list(dict.fromkeys(names))
-    by_id: dict[str, list[Found]] = {name: [] for name in names if _is_id(name)}
-    numbered = _only_list(lists) if len(by_id) < len(names) else None
-    if by_id:
+    indexes = [name for name in names if _is_index(name)]
+    numbered = _only_list(lists) if indexes else None
+    found_by: dict[str, list[Found]] = {name: [] for name in names if name not in indexes}
+    hashes = [name for name in found_by if _may_begin_a_hash(name)]
+    if found_by:
         for found in matching(lists, FailureFilter()):
-            by_id.get(found.failure.id, []).append(found)
+            found_by.get(found.failure.id, []).append(found)
+            for name in hashes:
+                if (found.failure.event_hash or "").startswith(name):
+                    found_by[name].append(found)
     for name in names:
-        yield name, by_id[name] if numbered is None or name in by_id else _at(numbered, name)
+        yield name, _one_job(name, found_by[name]) if numbered is None or name in found_by else _at(numbered, name)
 
 
 def _found_in(failed: Failed, wanted: FailureFilter, *, progress: bool) -> Generator[Found]:
@@ -108,13 +119,28 @@ def _age(found: Found) -> float:
     return -(found.failure.failed_at or 0.0)
 
 
-def _is_id(name: str) -> bool:
-    if name.isascii() and name.isdigit():
-        return False
-    if len(name) == ID_LENGTH and name.isalpha():
-        return True
-    msg = f"{name!r} is neither an index nor an id of {ID_LENGTH} letters; clues failed list shows both"
-    raise typer.BadParameter(msg, param_hint="INDEX")
+def _is_index(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) < _HASH_BEGINS
+
+
+def _may_begin_a_hash(name: str) -> bool:
+    if len(name) < _HASH_BEGINS:
+        msg = (
+            f"{name!r} is neither an index, nor an id of {ID_LENGTH} letters, nor the first {_HASH_BEGINS} digits of a "
+            "job's hash; clues failed list shows indexes and ids"
+        )
+        raise typer.BadParameter(msg, param_hint="INDEX")
+    return len(name) > ID_LENGTH or not name.isalpha() or set(name) <= set(hexdigits)
+
+
+def _one_job(name: str, found: list[Found]) -> list[Found]:
+    """Those with an id, which are alike to the letter; else the latest of the job that a hash means."""
+    if any(each.failure.id == name for each in found):
+        return [each for each in found if each.failure.id == name]
+    hashes = sorted({str(each.failure.event_hash) for each in found})
+    if len(hashes) > 1 and name not in hashes:
+        raise typer.BadParameter(str(AmbiguousHashError(name, hashes)), param_hint="INDEX")
+    return [each for each in found if name not in hashes or each.failure.event_hash == name][:1]
 
 
 def _only_list(lists: Sequence[Failed]) -> Failed:
@@ -126,5 +152,5 @@ def _only_list(lists: Sequence[Failed]) -> Failed:
 
 
 def _at(failed: Failed, index: str) -> list[Found]:
-    failure = failed.at(int(index)) if len(index) < 19 else None  # noqa: PLR2004 - Redis knows no larger index
+    failure = failed.at(int(index))
     return [] if failure is None else [Found(failed, failure)]

@@ -26,7 +26,11 @@ _LIST = Manual(
 )
 
 _SHOW = Manual(
-    ("clues failed show 17", "clues failed show kqzrfdmp --json | jq .entry.payload.args"),
+    (
+        "clues failed show 17",
+        "clues failed show 0695f49c",
+        "clues failed show kqzrfdmp --json | jq .entry.payload.args",
+    ),
     environment=variables("REDIS_URL"),
     exit_status={1: "there is no such failure, or Redis can't be reached"},
 )
@@ -78,7 +82,12 @@ def list_failures(
 def show(
     name: Annotated[
         str,
-        typer.Argument(metavar="INDEX", help="Its index or id, as clues failed list shows them.", show_default=False),
+        typer.Argument(
+            metavar="INDEX",
+            help="Its index or id, as clues failed list shows them, or its job's hash, of which the first 8 digits "
+            "will do: its latest failure.",
+            show_default=False,
+        ),
     ],
     *,
     list_name: ListName = None,

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="INDEX", help="Failures by their index or id, as clues failed list shows them."),
+    typer.Argument(
+        metavar="INDEX",
+        help="Failures by their index or id, as clues failed list shows them, or by their job's hash, of which the "
+        "first 8 digits will do: its latest failure.",
+    ),
 ]
 ListName = Annotated[
     str | None,

@@ -34,6 +34,7 @@ _MANUAL = Manual(
     (
         "clues failed retry 17 18",
         "clues failed retry kqzrfdmp",
+        "clues failed retry 0695f49c",
         "clues failed retry --class ChargeCard --exception TimeoutError --since 2h",
         "clues failed retry --all",
     ),

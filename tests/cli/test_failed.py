@@ -152,7 +152,7 @@ def test_all_of_one(run: Run, redis: Redis) -> None:
 
 
 def test_what_there_is_not(run: Run, redis: Redis) -> None:
-    for args in (["list"], ["show", "0"], ["show", "bcdfghjk"], ["show", "9" * 40], ["list", "--json"]):
+    for args in (["list"], ["show", "0"], ["show", "bcdfghjk"], ["show", HASH], ["show", "9" * 40], ["list", "--json"]):
         found = run(*args)
         assert (found.returncode, found.stdout) == (1, "")
         assert found.stderr.startswith("clues: ")
@@ -219,6 +219,28 @@ def test_an_id_is_good_after_others_have_removed(run: Run, redis: Redis) -> None
     redis.lpop(FAILED, 2)
     assert run("retry", name).returncode == 0
     assert queued(redis) == [3]
+
+
+def of_job(number: int, event_hash: str, **fields: Any) -> str:
+    return entry(
+        number, payload={"class": "A", "args": [number], "clues_metadata": {"_event_hash": event_hash}}, **fields
+    )
+
+
+def test_a_hash_names_the_jobs_latest_failure(run: Run, redis: Redis) -> None:
+    """As clues trace and clues tail show it; the earlier one was retried, and the job is not to run twice."""
+    other = HASH[:16] + HASH[:16][::-1]
+    alike = [of_job(1, HASH, age=60, retried=True), of_job(2, HASH), of_job(3, other), of_job(4, "12345678" * 4)]
+    redis.rpush(FAILED, *alike)
+    assert json.loads(run("show", HASH, "--json").stdout)["index"] == 1
+    assert run("retry", HASH).stdout == "retried 1\n"
+    assert run("retry", "12345678").stdout == "retried 1\n"
+    assert queued(redis) == [2, 4]
+    found = run("remove", HASH[:8])
+    assert found.returncode == 2
+    assert "begin with '01234567'" in " ".join(found.stderr.replace("│", " ").split())
+    assert run("remove", other[:20]).stdout == "removed 1\n"
+    assert left(redis) == [1, 2, 4]
 
 
 def test_what_was_retried_is_left_out_unless_asked_for(run: Run, redis: Redis) -> None:
