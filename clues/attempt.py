@@ -82,26 +82,27 @@ class Attempt:
             system: the job system's name, unless it is our own; then the item has its ``job_id`` beside class and args.
         """
         sanitizer = config.sanitizer
-        self.queue = sanitizer.name(queue)
-        self.worker_class = sanitizer.name(item.get("class"))
-        self.event_hash = event_hash or read_hash(known) or config.new_hash()
-        self.number = read_attempt(known)
+        self.queue: str | None = sanitizer.name(queue)
+        self.worker_class: str | None = sanitizer.name(item.get("class"))
+        self.event_hash: str = event_hash or read_hash(known) or config.new_hash()
+        self.number: int = read_attempt(known)
         enqueued = known.get("_enqueued_time")
         # Ours, mostly; else read with care.
-        self.enqueued_time = (
+        self.enqueued_time: float | None = (
             enqueued if type(enqueued) is float and 0 < enqueued < END_OF_TIME else read_enqueued_time(known)
         )
-        self.scheduled_time = read_scheduled_time(known) if "_scheduled_time" in known else None
+        self.scheduled_time: float | None = read_scheduled_time(known) if "_scheduled_time" in known else None
+        self.args: list[Any]
         self.args, args_cut = sanitizer.args(self.worker_class, item.get("args"))
         self.carried: dict[str, Any] = {}
-        self.cut = ["args"] if args_cut else []
+        self.cut: list[str] = ["args"] if args_cut else []
         if own := users_own(known):
             self.carried, metadata_cut = sanitizer.metadata(own)
             self.cut += ["metadata"] * metadata_cut
         self.times: dict[str, Any] = {}
         self.context: JobContext | None = None
         self.elapsed: float | None = None
-        self.ended = False
+        self.ended: bool = False
         self.begun: Event | None = None
         self.held: Event | None = None
         # What its events have in common, in their order; the id and the process are each event's own.

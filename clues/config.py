@@ -76,10 +76,10 @@ class Settings:
 
     def __init__(self, config: Config | None = None) -> None:
         """Hold a configuration."""
-        self.config = config
+        self.config: Config | None = config
 
 
-default = Settings()
+default: Settings = Settings()
 """The process-wide default that `configure` sets."""
 
 _setting = threading.Lock()

@@ -44,8 +44,8 @@ class CurrentRequest:
             describe: gives what the framework knows; it does not raise.
             more: gives the application's own fields.
         """
-        self.describe = describe
-        self.more = more
+        self.describe: Describe = describe
+        self.more: Describe | None = more
         self._before: CurrentRequest | None = None
 
     def __enter__(self) -> None:

@@ -32,10 +32,10 @@ class JobContext:
         self, event_hash: str | None, queue: str | None, worker_class: str | None, known: Mapping[str, Any]
     ) -> None:
         """Describe the job; nothing is bound until `bind`."""
-        self.event_hash = event_hash
-        self.queue = queue
-        self.worker_class = worker_class
-        self.known = known
+        self.event_hash: str | None = event_hash
+        self.queue: str | None = queue
+        self.worker_class: str | None = worker_class
+        self.known: Mapping[str, Any] = known
         self.written: dict[str, Any] = {}
         self._open = True
         self._reported = False
@@ -144,7 +144,7 @@ def _name(key: object) -> str:
         return f"<unreadable {type(key).__name__}>"
 
 
-clues_metadata = CluesMetadata()
+clues_metadata: CluesMetadata = CluesMetadata()
 
 
 class Runtime:

@@ -57,7 +57,7 @@ class ElasticsearchDestination:
     def __init__(
         self, client: Client, target: Target, *, chart: Sequence[str] = (), max_bytes: int = MAX_BYTES
     ) -> None:
-        self.name = f"elasticsearch:{client.place}/{target.name}{'-*' if target.dated else ''}"
+        self.name: str = f"elasticsearch:{client.place}/{target.name}{'-*' if target.dated else ''}"
         self.max_events = MAX_EVENTS
         self.max_bytes = max_bytes
         self._client = client

@@ -85,8 +85,8 @@ class Journal:
         Raises:
             ConfigError: the folder can't be written.
         """
-        self.spool = Spool(folder)
-        self.options = options or JournalOptions()
+        self.spool: Spool = Spool(folder)
+        self.options: JournalOptions = options or JournalOptions()
         self._clock = clock
         self._using = ForkLock()
         self._fd = -1

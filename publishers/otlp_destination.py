@@ -77,7 +77,7 @@ class OTLPDestination:
         Raises:
             OSError: a certificate can't be read.
         """
-        self.name = plan.name
+        self.name: str = plan.name
         self._plan = plan
         self._clock = clock
         self._faults = faults or Faults()

@@ -51,10 +51,10 @@ class Outbox:
         Raises:
             ConfigError: its folder can't be written.
         """
-        self.journal = Journal(folder, options)
+        self.journal: Journal = Journal(folder, options)
         self.publishers: list[Shipped] = []
-        self.faults = Faults()
-        self.flush_timeout = 0.0
+        self.faults: Faults = Faults()
+        self.flush_timeout: float = 0.0
         self._shipper: Shipper | None = None
         self._accompanied = False
         self._starting = threading.RLock()  # re-entrant: a signal's handler may publish too

@@ -73,7 +73,7 @@ class Database:
             MissingExtraError: DuckDB is not installed.
             ConfigError: the memory is no size.
         """
-        self.read = Read()
+        self.read: Read = Read()
         self._folder = Path(tempfile.mkdtemp(prefix="clues-query-"))
         try:
             self._session = Session(self._folder, memory=memory, threads=threads)

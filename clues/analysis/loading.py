@@ -68,8 +68,8 @@ class Loader:
         self._reader = Reader()
         self._mender = Mender(self._reader, self._mended)
         self._unreadable = 0
-        self.events = 0
-        self.copies = 0
+        self.events: int = 0
+        self.copies: int = 0
 
     @property
     def bad(self) -> int:

@@ -72,8 +72,8 @@ class Reader:
         """
         self._about = None if about is None else about.encode("utf-8", "surrogatepass")
         self._progress = progress
-        self.events = 0
-        self.bad = 0
+        self.events: int = 0
+        self.bad: int = 0
         self.samples: list[BadLine] = []
         self.sources: list[str] = []
 

@@ -97,9 +97,9 @@ class ClassStats:
     def __init__(self) -> None:
         """Start with nothing."""
         self.counts: Counter[EventType] = Counter()
-        self.retried = 0
-        self.queue_times = Recent()
-        self.run_times = Recent()
+        self.retried: int = 0
+        self.queue_times: Recent = Recent()
+        self.run_times: Recent = Recent()
         self._running: set[tuple[str | None, int | None]] = set()
 
     @property
@@ -170,8 +170,8 @@ class Stats:
             window: seconds that throughput is measured over.
         """
         self.by_class: dict[str, ClassStats] = {}
-        self.total = ClassStats()
-        self.duplicates = 0
+        self.total: ClassStats = ClassStats()
+        self.duplicates: int = 0
         self._ends = Throughput(window)
         self._seen: OrderedDict[str, None] = OrderedDict()
 

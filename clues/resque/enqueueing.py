@@ -53,7 +53,7 @@ class Call:
         self.args = args
         self.carried: dict[str, Any] = {}
         self.attempt: Attempt | None = None
-        self.raw = b""
+        self.raw: bytes = b""
 
     def vetoed(self) -> bool:
         """Whether a before_enqueue hook won't have it."""

@@ -25,8 +25,8 @@ class Job:
 
     def __init__(self, queue: str, raw: bytes) -> None:
         """Read the item; what is wrong with it is raised by `definition`."""
-        self.queue = queue
-        self.raw = raw
+        self.queue: str = queue
+        self.raw: bytes = raw
         self.item: dict[str, Any] = {"class": None, "args": []}
         self._problem: DecodeError | None = None
         try:

@@ -34,19 +34,20 @@ class Keys:
         except UnicodeEncodeError as error:
             msg = f"the namespace must be text that UTF-8 can hold, not {namespace!r}"
             raise ConfigError(msg) from error
-        self.namespace = namespace
-        self.prefix = prefix = f"{namespace}:" if namespace else ""
-        self.queues = f"{prefix}queues"
-        self.queue_prefix = f"{prefix}queue:"
-        self.workers = f"{prefix}workers"
-        self.heartbeats = f"{prefix}workers:heartbeat"
-        self.prune_lock = f"{prefix}pruning_dead_workers_in_progress"
-        self.sampling_lock = f"{prefix}clues:sampling"
-        self.pause_all = f"{prefix}pause-all-workers"
-        self.paused_queues = f"{prefix}paused-queues"
-        self.trees = f"{prefix}workers:tree"
-        self.failed = f"{prefix}failed"
-        self.failed_queues = f"{prefix}failed_queues"
+        self.namespace: str = namespace
+        prefix = f"{namespace}:" if namespace else ""
+        self.prefix: str = prefix
+        self.queues: str = f"{prefix}queues"
+        self.queue_prefix: str = f"{prefix}queue:"
+        self.workers: str = f"{prefix}workers"
+        self.heartbeats: str = f"{prefix}workers:heartbeat"
+        self.prune_lock: str = f"{prefix}pruning_dead_workers_in_progress"
+        self.sampling_lock: str = f"{prefix}clues:sampling"
+        self.pause_all: str = f"{prefix}pause-all-workers"
+        self.paused_queues: str = f"{prefix}paused-queues"
+        self.trees: str = f"{prefix}workers:tree"
+        self.failed: str = f"{prefix}failed"
+        self.failed_queues: str = f"{prefix}failed_queues"
 
     def __repr__(self) -> str:
         return f"Keys({self.namespace!r})"

@@ -59,9 +59,9 @@ class QueueList:
 
     def __init__(self, queues: str | Iterable[str]) -> None:
         entries = [check_name(name) for name in _entries(queues)]
-        self.names = tuple(name for name in entries if not name.startswith("!"))
+        self.names: tuple[str, ...] = tuple(name for name in entries if not name.startswith("!"))
         self._skipped = tuple(check_name(name[1:]) for name in entries if name.startswith("!"))
-        self.has_patterns = bool(self._skipped) or any(globs.is_pattern(name) for name in self.names)
+        self.has_patterns: bool = bool(self._skipped) or any(globs.is_pattern(name) for name in self.names)
         if not self.names:
             message = "Please give each worker at least one queue. Name them in --queues or QUEUES; * is all queues."
             raise NoQueueError(message)

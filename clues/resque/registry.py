@@ -254,5 +254,5 @@ def _describe(target: Any) -> str:
     return f"{module}.{name}" if module else repr(target)
 
 
-default = Registry()
+default: Registry = Registry()
 """The process-wide registry that ``@resque.job`` and clients use."""

@@ -81,7 +81,7 @@ class Worker:
         self._clock = clock
         self._host = hostname or socket.gethostname()
         self._beats_every = heartbeat_interval
-        self.id = f"{self._host}:{os.getpid()}:{self._queues.id_part}"
+        self.id: str = f"{self._host}:{os.getpid()}:{self._queues.id_part}"
         self._token = secrets.token_hex(8)
         self._pruner = Pruner(
             client, self.id, queues=self._queues, hostname=self._host, prune_interval=prune_interval, clock=clock

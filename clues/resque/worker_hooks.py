@@ -49,7 +49,7 @@ class WorkerHooks:
                 log.exception("the %s hook %r failed", moment, getattr(hook, "__name__", hook))
 
 
-hooks = WorkerHooks()
+hooks: WorkerHooks = WorkerHooks()
 """The process-wide hooks."""
 
 
