@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -46,10 +46,10 @@ class TailedLogs:
             log.close()
 
     def last(self, count: int | None, *, following: bool) -> Iterator[Entry]:
-        """The last events of all logs together, oldest first.
+        """The last events of all logs together, oldest first, as far as each log is in order.
 
         Args:
-            count: how many; None for all, file by file.
+            count: how many; None for all.
             following: whether `new` is going to be called: then a half-written last line, or a missing file, is left
                 to it.
 
@@ -57,16 +57,13 @@ class TailedLogs:
             LogFileError: a file can't be read.
         """
         if count is None:
-            for log in self._logs:
-                yield from log.all(following=following)
-            return
+            return _merged([log.all(following=following) for log in self._logs])
         found = [log.last(count, following=following) for log in self._logs]
-        yield from deque(heapq.merge(*found, key=_moment) if len(found) > 1 else found[0], maxlen=count)
+        return iter(deque(_merged(found), maxlen=count))
 
     def new(self) -> Iterator[Entry]:
-        """The events that have come since; never waits."""
-        for log in self._logs:
-            yield from log.new()
+        """The events that have come since, oldest first; never waits."""
+        return _merged([log.new() for log in self._logs])
 
     def missing(self) -> list[Path]:
         """The files that are not there yet."""
@@ -111,6 +108,11 @@ class _TailedLog:
 
     def _chosen(self, entries: Iterator[Entry] | Iterator[Entry | None]) -> Iterator[Entry]:
         return (entry for entry in entries if entry is not None and self._wanted.wants(entry.event))
+
+
+def _merged(logs: Sequence[Iterable[Entry]]) -> Iterator[Entry]:
+    """By time, as far as each log is."""
+    return iter(logs[0]) if len(logs) == 1 else heapq.merge(*logs, key=_moment)
 
 
 def _can_seek(path: Path) -> bool:

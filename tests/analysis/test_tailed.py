@@ -92,6 +92,14 @@ def test_several_logs_are_merged_by_time(tmp_path: Path, tailed: Tail) -> None:
     for path, part in zip(paths, (EVENTS[::2], EVENTS[1::2]), strict=True):
         path.write_bytes(lines(*part))
     assert [entry.event for entry in tailed(*paths).last(6, following=False)] == EVENTS[-6:]
+    assert [entry.event for entry in tailed(*paths).last(None, following=False)] == EVENTS
+    logs = tailed(*paths)
+    assert [entry.event for entry in logs.last(2, following=True)] == EVENTS[-2:]
+    more = [event("finished", 100 + number, event_hash="f" * 32) for number in range(4)]
+    for path, part in zip(paths, (more[1::2], more[::2]), strict=True):
+        with path.open("ab") as stream:
+            stream.write(lines(*part))
+    assert [entry.event for entry in logs.new()] == more
 
 
 def test_all_events_are_streamed(log: Path, tailed: Tail) -> None:
