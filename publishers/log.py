@@ -16,6 +16,7 @@ from clues.event import Event
 from clues.forklock import ForkLock
 from clues.planted import open_ours
 from clues.publishers.flood import Flood
+from clues.publishers.stream import for_terminal
 
 # Without O_NONBLOCK a named pipe or /dev/stdout would block the job when its reader stalls; files don't mind it.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -165,6 +166,8 @@ class _File:
                 self._open_again()
             if self._doubtful and not self._ends_whole():
                 text = b"\n" + text
+            if self._is_terminal:
+                text = for_terminal(text)
             self._doubtful = True  # until it is known that all was written
             written = os.write(self._fd, text)
             if written < len(text):
@@ -208,6 +211,7 @@ class _File:
         self._opened_under = self._using.lock
         self._flood.over()
         self._is_file = stat.S_ISREG(found.st_mode)
+        self._is_terminal = not self._is_file and os.isatty(fd)  # such as /dev/stdout, while one tries it
 
     def _is_ours(self, fd: int) -> bool:
         """Whether the number still stands for our file: a daemon closes all, and the number may be another's now."""

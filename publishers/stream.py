@@ -15,6 +15,7 @@ from urllib.parse import SplitResult
 from clues.errors import ConfigError
 from clues.event import Event
 from clues.forklock import ForkLock
+from clues.sanitize import UNSAFE
 
 PATIENCE = 0.05
 """Seconds that the first event after a stall waits for standard output's reader; those after it don't wait."""
@@ -53,10 +54,12 @@ class StreamPublisher:
         self._binary = isinstance(stream, io.RawIOBase | io.BufferedIOBase) or (
             not text and "b" in str(getattr(stream, "mode", ""))
         )
+        self._terminal = _is_terminal(stream)
 
     def publish(self, event: Event, /) -> None:
         """Write the line and flush."""
         line = event.marshalled + b"\n"
+        line = for_terminal(line) if self._terminal else line
         written = self._stream.write(line if self._binary else line.decode())
         if self._raw and written != len(line):  # buffered streams write all or raise
             raise OSError(errno.EIO, f"only {written or 0} of {len(line)} bytes were written")
@@ -101,7 +104,7 @@ class StandardOutPublisher:
             _flush(stream)
             return
         with self._using.lock:
-            self._publish(stream, fd, line)
+            self._publish(stream, fd, for_terminal(line) if os.isatty(fd) else line)
 
     def _publish(self, stream: IO[str], fd: int, line: bytes) -> None:
         until = 0.0 if self._stalled else time.monotonic() + PATIENCE
@@ -131,6 +134,18 @@ class StandardOutPublisher:
                 if time.monotonic() >= until:
                     break
         return line
+
+
+def for_terminal(line: bytes) -> bytes:
+    """A line as a terminal may get it: what would steer it is escaped in JSON's way, so an event is the same still."""
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode("utf-8", "replace")).encode()
+
+
+def _is_terminal(stream: object) -> bool:
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined] # what has no such method is none
+    except (AttributeError, ValueError, OSError):
+        return False
 
 
 def _ready(fd: int, until: float) -> bool:

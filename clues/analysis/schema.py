@@ -10,6 +10,12 @@ from clues.analysis.facts import RUBY_TWINS
 
 KEPT = "loaded.lines"
 
+
+def _as_json(column: str) -> str:
+    """What is kept as text as a value again: JSON, but where others than clues wrote the event a bare text, too."""
+    return f"CASE WHEN json_valid({column}) THEN {column}::JSON WHEN {column} IS NOT NULL THEN to_json({column}) END"
+
+
 _PLACE = """CASE event_type WHEN 'enqueued' THEN 0 WHEN 'dequeued' THEN 1 WHEN 'perform_started' THEN 2 ELSE 3 END
     + CASE WHEN redelivered THEN 10 ELSE 0 END"""
 
@@ -42,7 +48,7 @@ FROM (SELECT
     coalesce(bool_or(redelivered), false) AS redelivered,
     max(exception) AS exception,
     max(message) AS message,
-    max(backtrace)::JSON AS backtrace,
+    {_as_json("max(backtrace)")} AS backtrace,
     max(reason) AS reason,
     max(reporter) AS reporter,
     coalesce(
@@ -88,7 +94,8 @@ def views(system_keys: Sequence[str] = ()) -> list[str]:
         "backtrace",
     }
     others = [column.name for column in STORED if column.name not in hidden]
-    listed = ", ".join([*shown, *others, "backtrace::JSON AS backtrace", "truncated::JSON AS truncated", "source"])
+    values = [f"{_as_json(name)} AS {name}" for name in ("backtrace", "truncated")]
+    listed = ", ".join([*shown, *others, *values, "source"])
     return [f"CREATE VIEW events AS SELECT {listed} FROM {KEPT} WHERE event_type IS NOT NULL", _JOBS]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -77,7 +77,7 @@ def query(
             if form is Format.TABLE:
                 _print_table(database, sql)
             else:
-                _write(database.write(sql, form), out)
+                _write(database.write(sql, form), form, out)
 
 
 def _format(form: Format, out: Path | None) -> Format:
@@ -97,16 +97,29 @@ def _check(form: Format, out: Path | None) -> None:
         raise typer.BadParameter(msg, param_hint="--format")
 
 
-def _write(written: Path, out: Path | None) -> None:
-    import shutil
+def _write(written: Path, form: Format, out: Path | None) -> None:
     import sys
 
+    if out is None:
+        _pass_on(written, form, sys.stdout)
+        return
+    with out.open("w", encoding="utf-8", newline="") as target:
+        _pass_on(written, form, target)
+
+
+def _pass_on(written: Path, form: Format, target: IO[str]) -> None:
+    """Pass on what was written as it is; on a terminal, and in JSON that may end on one, steering it is spelled out."""
+    import shutil
+    from functools import partial
+
+    from clues.cli.output import clean, clean_json
+
+    safe = clean_json if form is Format.JSON else partial(clean, lines=True)
     with written.open("rb") as rows:
-        if out is None:
-            shutil.copyfileobj(rows, sys.stdout.buffer)
-            return
-        with out.open("wb") as target:
-            shutil.copyfileobj(rows, target)
+        if form is Format.JSON or target.isatty():
+            target.writelines(safe(row.decode("utf-8", "replace")) for row in rows)
+        else:
+            shutil.copyfileobj(rows, target.buffer)  # type: ignore[attr-defined] # both are text over bytes
 
 
 def _print_table(database: Database, sql: str) -> None:

@@ -174,10 +174,12 @@ def _shown(courier: Courier) -> Any:
     from rich.live import Live
     from rich.text import Text
 
+    from clues.cli.output import clean
+
     class Line:
         def __rich__(self) -> Text:
             at = courier.checkpoint
-            waiting = f", {at.problem}" if at.problem else ""
+            waiting = f", {clean(at.problem)}" if at.problem else ""  # the back end's own words
             return Text(f"{at.delivered:,} delivered, {at.dead_lettered:,} refused{waiting}", overflow="ellipsis")
 
     return Live(Line(), console=Console(stderr=True), refresh_per_second=4, transient=True)

@@ -124,6 +124,23 @@ def test_hostile_text_does_nothing_to_a_terminal(tmp_path: Path) -> None:
     assert "\\x1b]0;owned\\x07[red]" in shown
 
 
+@pytest.mark.parametrize("to", [(), ("--out", "{folder}/x.csv")], ids=["piped", "file"])
+def test_csv_that_nobody_looks_at_is_as_it_is(tmp_path: Path, to: tuple[str, ...]) -> None:
+    hostile = "\x1b]0;owned\x07\x9b31m\u202etxt"
+    (tmp_path / "x.log").write_bytes(lines(event("enqueued", worker_class=hostile)))
+    more = [part.format(folder=tmp_path) for part in to]
+    done = clues("query", "SELECT worker_class FROM jobs", tmp_path / "x.log", "--format", "csv", *more)
+    assert ((tmp_path / "x.csv").read_text() if to else done.stdout) == f"worker_class\n{hostile}\n"
+
+
+def test_a_backtrace_that_is_a_bare_text(tmp_path: Path) -> None:
+    """As others than clues may write it."""
+    (tmp_path / "x.log").write_bytes(lines(event("failed", _backtrace="no list", _truncated="")))
+    for table in ("events", "jobs"):
+        done = clues("query", f"SELECT backtrace FROM {table}", tmp_path / "x.log", "--json")
+        assert json.loads(done.stdout) == [{"backtrace": "no list"}]
+
+
 def test_rows_that_are_too_wide_for_a_terminal(log: Path) -> None:
     """Column by column."""
     shell, terminal = start_in_terminal(["query", "FROM jobs", log])

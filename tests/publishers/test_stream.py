@@ -10,10 +10,12 @@ import gzip
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
 import tempfile
 import threading
+import tty
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,8 +27,9 @@ import pytest
 
 from clues.errors import ConfigError
 from clues.event import Event, EventType
-from clues.publishers import NoOpPublisher, StandardOutPublisher, StreamPublisher
+from clues.publishers import LogPublisher, NoOpPublisher, StandardOutPublisher, StreamPublisher
 from clues.publishers.stream import PATIENCE
+from clues.sanitize import UNSAFE
 from tests.forks import exit_code, fork, forked
 from tests.stories import Stage, live
 from tests.waiting import wait_for
@@ -75,6 +78,28 @@ def test_text_and_binary_streams(tmp_path: Path) -> None:
         StreamPublisher(zipped).publish(event)  # type: ignore[arg-type]
     with gzip.open(tmp_path / "g") as zipped:
         assert zipped.read() == expected
+
+
+@pytest.mark.parametrize("kind", ["text", "binary", "log", "stdout"])
+def test_a_terminal_is_not_steered(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments and names come from others; the event is the same still."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    with open(theirs, "w" if kind in {"text", "stdout"} else "wb", buffering=1 if kind == "text" else -1) as stream:  # noqa: PTH123 - a descriptor
+        if kind == "stdout":
+            monkeypatch.setattr(sys, "stdout", stream)
+        publisher: LogPublisher | StandardOutPublisher | StreamPublisher = StreamPublisher(stream)
+        if kind == "log":
+            publisher = LogPublisher(os.ttyname(theirs))
+        elif kind == "stdout":
+            publisher = StandardOutPublisher()
+        sent = an_event(1, "\x1b]0;owned\x07\x9b31m\u202etxt")
+        publisher.publish(sent)
+        said = os.read(ours, 65536)
+        monkeypatch.undo()
+    os.close(ours)
+    assert not UNSAFE.search(said.decode())
+    assert json.loads(said) == json.loads(sent.line)
 
 
 def test_no_stream_is_an_error() -> None:
