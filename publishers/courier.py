@@ -19,12 +19,14 @@ from clues.publishers.choice import Choice
 from clues.publishers.delivery import Destination, HasState, Refusal, Sent, TakesSamples
 from clues.publishers.spool import Spool
 from clues.publishers.tail import Batch, Tail
+from clues.sanitize import for_log
 
 POLL = 0.2
 """Seconds between two looks at a journal that had nothing new."""
 
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 30.0
+_SHOWN = 500  # characters of what a back end said
 _LONGEST_RETRY_AFTER = 300.0
 _PROBE_AFTER = 3  # failures in a row
 _PROBE = 10  # lines
@@ -164,7 +166,7 @@ class Courier:
             chunk = pending[:_PROBE] if failures >= _PROBE_AFTER else pending
             later = pending[len(chunk) :]
             sent = self._send(chunk)
-            self._tell(sent.problem if sent.retry else "")
+            self._tell(for_log(sent.problem)[:_SHOWN] if sent.retry else "")
             retry = [*sent.retry, *self._bury(sent.refused)]
             taken = len(chunk) - len(sent.retry) - len(sent.refused)
             self.checkpoint.delivered += taken

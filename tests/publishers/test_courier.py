@@ -325,6 +325,18 @@ def test_why_nothing_is_delivered(journal: Journal, caplog: pytest.LogCaptureFix
     assert "recording is 100 s and some 1 events behind (busy);" in caplog.text
 
 
+def test_a_back_ends_words_steer_nothing_and_tell_no_secret(journal: Journal) -> None:
+    write(journal, 1)
+    said = "\x1b[2J\x9b31m\r\nforged password=hunter2 " + "x" * 10_000
+    one = Courier(journal.spool, Recording(answer=lambda batch: Sent(retry=batch, problem=said)), Choice(), stopped())
+    one.step()
+    problem = journal.spool.checkpoint("recording").problem
+    assert "forged" in problem
+    assert len(problem) <= 500
+    assert "hunter2" not in problem
+    assert problem.isprintable()
+
+
 def test_health(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     """Lag is told in events, bytes and seconds; a warning comes once a minute at most."""
     write(journal, *range(1000))
