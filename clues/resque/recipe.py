@@ -7,27 +7,49 @@ from __future__ import annotations
 
 import io
 import pickle
+from enum import Enum
 from typing import Any
 
 import redis
-from redis.connection import ConnectionPool
+from redis.connection import AbstractConnection, ConnectionPool
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from clues.errors import ConfigError
 
-_KNOWN = ("builtins", "collections", "datetime", "redis", "socket", "ssl")
+# What a client's settings are made of, by module and name; besides, see `_is_setting`.
+_READ = {
+    ("builtins", "frozenset"),
+    ("builtins", "object"),  # redis-py's mark for what was not given
+    ("builtins", "set"),
+    ("collections", "OrderedDict"),
+    ("datetime", "timedelta"),
+    ("redis.credentials", "UsernamePasswordCredentialProvider"),
+    ("redis.driver_info", "DriverInfo"),
+}
+_MODULES = ("builtins", "redis", "socket", "ssl")
 _ESSENTIAL = frozenset({"credential_provider", "redis_connect_func", "ssl_ca_data", "path", "host", "username"})
 _TIED = frozenset({"connection_pool", "retry", "event_dispatcher", "himport_registry", "parser_class"})
 
 
 class _Reader(pickle.Unpickler):
-    """Reads back nothing but what Redis' library, or Python itself, defines."""
+    """Reads back settings, and no function: what a pickle names, it may have called."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] not in _KNOWN:
-            msg = f"{module}.{name} is not Redis' own"
-            raise pickle.UnpicklingError(msg)
-        return super().find_class(module, name)
+        if (module, name) in _READ:
+            return super().find_class(module, name)
+        if module.partition(".")[0] in _MODULES and "." not in name:
+            found = super().find_class(module, name)
+            if _is_setting(found):
+                return found
+        msg = f"{module}.{name} is no setting of a Redis client"
+        raise pickle.UnpicklingError(msg)
+
+
+def _is_setting(found: object) -> bool:
+    """A kind of connection, an error to retry on, or one of the constants of sockets and TLS."""
+    if isinstance(found, type):
+        return issubclass(found, AbstractConnection | BaseException | Enum)
+    return isinstance(found, Enum)
 
 
 def recipe(client: redis.Redis) -> bytes:
