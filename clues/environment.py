@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from clues.errors import ConfigError
@@ -84,12 +84,22 @@ class Environment:
 
     def warn_of_unknown(self) -> None:
         """Say which variables look like ours and are not: a misspelt one would do nothing, silently."""
-        for name in self._environ:
-            if name.startswith("CLUES_") and name not in VARIABLES:
-                import difflib  # noqa: PLC0415 - seldom needed, and slow to import
+        for name, near in unknown(self._environ):
+            say(logging.WARNING, "%s is no variable of clues%s", name, f"; {near} is" if near else "")
 
-                near = difflib.get_close_matches(name, VARIABLES, n=1)
-                say(logging.WARNING, "%s is no variable of clues%s", name, f"; {near[0]} is" if near else "")
+
+def unknown(names: Iterable[str], likeness: float = 0.6) -> Iterator[tuple[str, str]]:
+    """The variables that look like ours and are not, each with the one that was meant, or an empty text.
+
+    Args:
+        names: those there are.
+        likeness: from 0 to 1, how much alike two names must be for one to be meant by the other.
+    """
+    for name in names:
+        if name.startswith("CLUES_") and name not in VARIABLES:
+            import difflib  # noqa: PLC0415 - seldom needed, and slow to import
+
+            yield name, "".join(difflib.get_close_matches(name, VARIABLES, 1, likeness))
 
 
 def _secret_words(label: str, given: Iterable[str] | bool) -> tuple[str, ...]:

@@ -1,18 +1,23 @@
-"""What CLUES_PUBLISHERS names, and how far each destination is in a spool."""
+"""What the environment configures, and how far each destination is in a spool."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import SplitResult, urlencode, urlunsplit
+from urllib.parse import SplitResult, unquote, urlencode, urlunsplit
 
+from clues.environment import unknown
 from clues.errors import ConfigError
 from clues.plugs import publisher_class, publisher_from_url, publisher_schemes, split_url
+from clues.publishers import LogPublisher
 from clues.publishers.health import Health, published
 from clues.publishers.shipper import holder
 from clues.publishers.spool import Spool
+
+_MISSPELT = 0.8  # likeness; others may have variables of their own that begin with CLUES_
 
 
 def looked_at(spool: Spool) -> tuple[dict[str, Any], list[str]]:
@@ -48,8 +53,9 @@ def looked_at(spool: Spool) -> tuple[dict[str, Any], list[str]]:
 
 
 def configured(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """The publishers that CLUES_PUBLISHERS names, without secrets, and what is wrong with them."""
-    named, problems = [], []
+    """The publishers that CLUES_PUBLISHERS names, without secrets; what is wrong with them, or with variables."""
+    named = []
+    problems = [f"{name} is no variable of clues; {near} is" for name, near in unknown(environ, _MISSPELT) if near]
     known = publisher_schemes()
     for url in filter(None, map(str.strip, environ.get("CLUES_PUBLISHERS", "").split(","))):
         try:
@@ -65,12 +71,29 @@ def configured(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 def _try(url: SplitResult) -> None:
-    """Make a publisher that ships, with a spool that is gone again; others may open a log, and are left alone.
+    """Make a publisher that ships, with a spool that is gone again; of others a log's folder is looked for.
 
     Raises:
-        ConfigError: it can't be made: an option is mistaken, or a library is missing or too old.
+        ConfigError: it can't be made: an option is mistaken, a library is missing or too old, or a log has no folder.
     """
-    if hasattr(publisher_class(url.scheme), "destination"):
+    kind = publisher_class(url.scheme)
+    if kind is LogPublisher:
+        _check_log(Path(unquote(url.netloc + url.path)).absolute())
+    elif hasattr(kind, "destination"):
         with TemporaryDirectory(prefix="clues-doctor-") as folder:
             query = "&".join(filter(None, (url.query, urlencode({"spool": folder}))))
             publisher_from_url(urlunsplit(url._replace(query=query)))
+
+
+def _check_log(path: Path) -> None:
+    """What nobody could append to. Whether it is ours to write is not asked: the application may run as another user.
+
+    Raises:
+        ConfigError: it has no folder, or is one.
+    """
+    if path.is_dir():
+        msg = f"CLUES_PUBLISHERS: {path} is a folder; name a file in it"
+        raise ConfigError(msg)
+    if not path.parent.is_dir():
+        msg = f"CLUES_PUBLISHERS: there is no folder {path.parent} for {path.name}; make it, or choose another path"
+        raise ConfigError(msg)

@@ -59,12 +59,12 @@ def doctor(
         if as_json:
             print(json.dumps(found))
         else:
-            _print(found)
+            _print(found, loaded=bool(app))
     if found["problems"]:
         raise typer.Exit(1)
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any], *, loaded: bool) -> None:
     from rich.text import Text
 
     from clues.cli.output import clean
@@ -76,7 +76,8 @@ def _print(found: dict[str, Any]) -> None:
             name if there else f"without {name} (pip install 'clues[fast]')" for name, there in found["fast"].items()
         )
     )
-    print(f"publishers: {clean(', '.join(found['publishers'])) or 'none in CLUES_PUBLISHERS'}")
+    none = "none in CLUES_PUBLISHERS" + ("" if loaded else "; see with --app what the application configures")
+    print(f"publishers: {clean(', '.join(found['publishers'])) or none}")
     _print_systems(found)
     print(f"spool: {clean(found['spool'])}, {found['spool_bytes']:,} bytes, {found['dropped']:,} events dropped")
     if found["destinations"]:

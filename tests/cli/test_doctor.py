@@ -59,3 +59,24 @@ def test_a_log_that_is_not_there_and_one_of_other_lines(tmp_path: Path) -> None:
     assert found.returncode == 1
     assert "! the log nothing.log can't be read: No such file or directory" in found.stdout
     assert "other.log" not in found.stdout
+
+
+def test_a_log_that_nobody_could_append_to_and_a_misspelt_variable(tmp_path: Path) -> None:
+    """Neither is made for that; variables of others that begin alike are none of our business."""
+    logs = f"log://{tmp_path}/none/a.log,log://{tmp_path},log://{tmp_path}/fine.log"
+    environ = {"CLUES_PUBLISHERS": logs, "CLUES_SPOOLS": "x", "CLUES_ZZZZ": "x"}
+    found = clues("doctor", "--spool", "none", "--json", environ=environ, cwd=tmp_path)
+    assert json.loads(found.stdout)["problems"] == [
+        "CLUES_SPOOLS is no variable of clues; CLUES_SPOOL is",
+        f"CLUES_PUBLISHERS: there is no folder {tmp_path}/none for a.log; make it, or choose another path",
+        f"CLUES_PUBLISHERS: {tmp_path} is a folder; name a file in it",
+    ]
+    assert found.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_has_configured_nothing_by_the_environment_is_told_where_to_look(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(APP)
+    told = "none in CLUES_PUBLISHERS; see with --app what the application configures"
+    assert told in clues("doctor", "--spool", "none", cwd=tmp_path).stdout
+    assert "none in CLUES_PUBLISHERS\n" in clues("doctor", "--app", "shop", "--spool", "none", cwd=tmp_path).stdout
