@@ -52,7 +52,7 @@ class NoClassError(CluesError, ValueError):
 
 
 class QueueNameError(CluesError, ValueError):
-    """A queue name that Resque's keys can't hold, such as ``heartbeat`` (design: its worker key would collide)."""
+    """A queue name that Resque's keys can't hold, such as ``heartbeat``: workers' own keys would be taken for its."""
 
 
 class DuplicateJobError(CluesError, ValueError):
