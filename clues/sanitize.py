@@ -169,6 +169,11 @@ def spell_out(found: re.Match[str]) -> str:
     return ascii(found[0])[1:-1]
 
 
+def for_terminal(line: bytes) -> bytes:
+    """A line as a terminal may get it: what would steer it is escaped in JSON's way, so an event is the same still."""
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode("utf-8", "replace")).encode()
+
+
 def for_log(text: str, sanitizer: Sanitizer | None = None) -> str:
     """What somebody else wrote as our own log may show it: capped, without secrets, on one line."""
     shown, _ = (sanitizer or _STANDARD).message(text)

@@ -16,7 +16,7 @@ from clues.event import Event
 from clues.forklock import ForkLock
 from clues.planted import open_ours
 from clues.publishers.flood import Flood
-from clues.publishers.stream import for_terminal
+from clues.sanitize import for_terminal
 
 # Without O_NONBLOCK a named pipe or /dev/stdout would block the job when its reader stalls; files don't mind it.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK

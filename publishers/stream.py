@@ -15,7 +15,7 @@ from urllib.parse import SplitResult
 from clues.errors import ConfigError
 from clues.event import Event
 from clues.forklock import ForkLock
-from clues.sanitize import UNSAFE
+from clues.sanitize import for_terminal
 
 PATIENCE = 0.05
 """Seconds that the first event after a stall waits for standard output's reader; those after it don't wait."""
@@ -134,11 +134,6 @@ class StandardOutPublisher:
                 if time.monotonic() >= until:
                     break
         return line
-
-
-def for_terminal(line: bytes) -> bytes:
-    """A line as a terminal may get it: what would steer it is escaped in JSON's way, so an event is the same still."""
-    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode("utf-8", "replace")).encode()
 
 
 def _is_terminal(stream: object) -> bool:
