@@ -168,7 +168,7 @@ class Ledger:
         named = f'"{attempt.event_hash}:{attempt.number}:'.encode()
         for path in self._others():
             with contextlib.suppress(FileNotFoundError):
-                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
                 try:
                     for start, _, line in _slots(fd):
                         if named in line:
@@ -263,7 +263,7 @@ class Ledger:
     def _mapped(self, size: int) -> mmap.mmap:
         os.ftruncate(self._fd, size)
         # A descriptor of its own, for a map holds it, and with it the lock, in forked children that don't know of it.
-        fd = os.open(self._path or "", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(self._path or "", os.O_RDWR | os.O_NOFOLLOW)
         try:
             return mmap.mmap(fd, size)
         finally:
@@ -273,7 +273,7 @@ class Ledger:
         folder = checked_folder(self._folder or run_dir())
         path = folder / f"{self._stem}-{os.getpid()}-{os.urandom(4).hex()}.ledger"
         new = path.with_suffix(".new")
-        fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             new.rename(path)  # not seen before it is locked
@@ -312,7 +312,7 @@ class Ledger:
 def _dead(path: Path) -> Iterator[int | None]:
     """A ledger of a dead process, locked; None if it lives, or somebody else was quicker."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         yield None
         return

@@ -23,6 +23,7 @@ from clues.publishers import (
     StandardOutPublisher,
     StatsdPublisher,
 )
+from clues.redaction import SECRET_WORDS
 from clues.testing import RecordingPublisher
 from tests.forks import forked
 
@@ -93,6 +94,12 @@ def test_a_mistaken_argument_is_named(options: dict[str, Any], words: list[str])
     for word in words:
         assert word in str(caught.value)
     assert not clues.configured()
+
+
+def test_what_the_call_gives_is_called_as_in_the_call() -> None:
+    """Not as the variable is."""
+    with pytest.raises(ConfigError, match=r"^max_args_bytes must be a number of bytes from 64 to 1073741824, not 5$"):
+        configure(nothing, max_args_bytes=5, environ={"CLUES_MAX_ARGS_BYTES": "100"})
 
 
 @pytest.mark.parametrize(
@@ -179,6 +186,39 @@ def test_the_call_wins_over_the_environment() -> None:
     assert (given.adopt_unstamped, given.hostname, given.sanitizer.words) == (False, "h", ())
 
 
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("0", False), ("false", False), ("No", False), ("OFF", False), (" ", False),
+        ("1", True), ("TRUE", True), ("yes", True), (" on ", True),
+    ],
+)  # fmt: skip
+def test_switches_in_the_environment(word: str, found: bool) -> None:
+    """In any case of letters."""
+    assert configure(nothing, environ={"CLUES_ADOPT_UNSTAMPED": word}).adopt_unstamped is found
+
+
+def test_the_smallest_and_the_largest_cap() -> None:
+    """Are allowed; one byte more is not."""
+    for size in (64, 1 << 30):
+        assert configure(nothing, max_args_bytes=size, environ={}).sanitizer.limits.args == size
+    for size in (63, (1 << 30) + 1):
+        with pytest.raises(ConfigError):
+            configure(nothing, max_args_bytes=size, environ={})
+
+
+def test_secret_arguments_by_position() -> None:
+    """From zero up."""
+    found = configure(nothing, redact_args={"Charge": [0, 2]}, environ={}).sanitizer
+    assert found.args("Charge", ["card", 5, "pin"]) == (["[REDACTED]", 5, "[REDACTED]"], False)
+    assert found.args("Other", ["card"]) == (["card"], False)
+
+
+def test_redaction_can_be_said_to_be_on() -> None:
+    """Which it is anyway."""
+    assert configure(nothing, redact=True, environ={}).sanitizer.words == SECRET_WORDS
+
+
 @pytest.mark.parametrize("off", ["off", "OFF", "false", "no", "none"])
 def test_redaction_can_be_switched_off_by_environment(off: str) -> None:
     """By any word that says so."""
@@ -262,6 +302,32 @@ class Closing:
         self.closed += 1
 
 
+class Carrier:
+    def inject(self, item: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    def activate(self, item: Any) -> Any:
+        """Do nothing."""
+
+
+class Traced(Closing):
+    def __init__(self, propagator: Any) -> None:
+        super().__init__()
+        self.propagator = propagator
+
+
+def test_a_publisher_may_bring_its_propagator() -> None:
+    """As OTLPPublisher does; the application's own goes first, and one that is none is named."""
+    theirs, own = Carrier(), Carrier()
+    assert configure(Traced(theirs), environ={}).propagator is theirs
+    assert configure(Traced(theirs), propagator=own, environ={}).propagator is own
+    assert configure(Traced(None), environ={}).propagator is None
+    for lacking in ("inject", "activate"):
+        half = type("Half", (Carrier,), {lacking: None})()
+        with pytest.raises(ConfigError, match=rf"publisher's propagator must have {lacking}\(\)"):
+            configure(Traced(half), environ={})
+
+
 def test_a_second_configuration_closes_the_firsts_publisher() -> None:
     """Once; and not when the same one is configured again."""
     first, second = Closing(), Closing()
@@ -305,6 +371,7 @@ def test_a_publisher_that_can_not_close_is_counted(caplog: pytest.LogCaptureFixt
     configure(nothing, environ={})
     assert list(first.faults.counts.values()) == [1]
     assert "stuck" in caplog.text
+    assert "Stuck" in caplog.text
 
 
 def test_configure_from_environment() -> None:
@@ -338,6 +405,7 @@ def test_a_config_is_frozen() -> None:
     with pytest.raises(AttributeError):
         found.hostname = "other"  # type: ignore[misc]
     assert Settings().config is None
+    assert Settings(found).config is found
 
 
 def test_a_function_is_given_the_event() -> None:

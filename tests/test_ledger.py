@@ -21,21 +21,24 @@ from clues.ledger import SLOT, Ledger
 from clues.lifecycle import Lifecycle
 from clues.metadata import failure_of
 from clues.publishers import LogPublisher
+from clues.sanitize import Limits, Sanitizer
 from clues.testing import RecordingPublisher
-from tests.forks import exit_code, fork
+from tests.forks import exit_code, fork, forked
 from tests.waiting import wait_for
 
 
 class Worker:
     """One process' lifecycle and ledger."""
 
-    def __init__(self, folder: Path, publisher: Any = None) -> None:
+    def __init__(self, folder: Path, publisher: Any = None, *, place: str = "redis://here/0", **options: Any) -> None:
         self.recorder = RecordingPublisher()
-        self.lifecycle = Lifecycle(Settings(Config(publisher or self.recorder)), system="celery")
-        self.ledger = Ledger(self.lifecycle, "redis://here/0", folder=str(folder))
+        self.lifecycle = Lifecycle(Settings(Config(publisher or self.recorder, **options)), system="celery")
+        self.ledger = Ledger(self.lifecycle, place, folder=str(folder))
 
-    def begin(self, number: int = 1) -> Attempt:
-        item = {"class": "shop.charge", "args": [number], "job_id": f"job-{number}"}
+    def begin(self, number: int = 1, **metadata: Any) -> Attempt:
+        item = {
+            "class": "shop.charge", "args": [number], "job_id": f"job-{number}", "clues_metadata": metadata
+        }  # fmt: skip
         self.lifecycle.stamp("mail", item)
         attempt = self.lifecycle.dequeued("mail", item, hold=True)
         assert attempt is not None
@@ -67,7 +70,7 @@ def test_what_had_begun_failed_for_its_worker_died(tmp_path: Path) -> None:
             here.begin(number)
 
     pid = killed(act, tmp_path)
-    here = Worker(tmp_path / "run")
+    here = Worker(tmp_path / "run", hostname="another", clock=lambda: 1.5, marshaller=lambda *_: "mine")
     told = here.ledger.settle()
     assert len(told) == 2
     assert here.recorder.types == ["failed", "failed"]
@@ -76,10 +79,20 @@ def test_what_had_begun_failed_for_its_worker_died(tmp_path: Path) -> None:
         assert metadata["_reason"] == "lost"
         assert metadata["_event_id"] == f"{metadata['_event_hash']}:1:end"
         assert metadata["_process"] == pid
+        assert (metadata["_exception"], metadata["_backtrace"]) == ("clues.errors.DirtyExit", [])
         assert str(pid) in metadata["_message"]
+        assert metadata["_hostname"] == os.uname().nodename
+        assert metadata["_hostname"] in metadata["_message"]
+        assert metadata["_reporter"] == "adapter"
         assert metadata["_job_id"] == f"job-{number}"
         assert "_time_to_perform" not in metadata
+        assert (event.timestamp, event.queue, event.worker_class) == (
+            "1970-01-01T00:00:01.500000Z",
+            "mail",
+            "shop.charge",
+        )
         assert event.args == [number]
+        assert event.marshalled == b"mine"
     assert list((tmp_path / "run").glob("*.ledger")) == []
     assert here.ledger.settle() == set()
 
@@ -89,6 +102,10 @@ def test_an_end_that_was_decided_is_told_again_as_it_was(tmp_path: Path) -> None
 
     def act() -> None:
         here = Worker(tmp_path / "run")
+        before = here.begin(7)
+        told = here.lifecycle.outcome(before)
+        here.ledger.decide(before, told)
+        here.ledger.end(before, told)
         attempt = here.begin()
         here.lifecycle.publish = lambda *_: signal.pause()  # type: ignore[method-assign]
         (tmp_path / "sign").touch()
@@ -140,7 +157,11 @@ def test_what_was_decided_and_told_leaves_nothing(tmp_path: Path) -> None:
             event = here.lifecycle.outcome(attempt)
             here.ledger.decide(attempt, event)
             here.ledger.end(attempt, event)
-        assert here.recorder.types.count("perform_finished") == 3
+        never_begun = here.lifecycle.dequeued("mail", {"class": "J", "clues_metadata": {"_event_hash": "b"}})
+        event = here.lifecycle.outcome(never_begun)
+        here.ledger.decide(never_begun, event)
+        here.ledger.end(never_begun, event)
+        assert here.recorder.types.count("perform_finished") == 4
 
     killed(act, tmp_path)
     assert list(Worker(tmp_path / "run").ledger.inherited()) == []
@@ -348,7 +369,9 @@ def test_what_another_process_has_told_the_end_of_is_struck_out(tmp_path: Path) 
     assert [event.args for event in here.recorder.events] == [[2]]
 
 
-def test_nothing_is_believed_of_a_folder_that_others_may_write(tmp_path: Path) -> None:
+def test_nothing_is_believed_of_a_folder_that_others_may_write(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     killed(lambda: Worker(tmp_path / "run").begin(), tmp_path)
     (tmp_path / "run").chmod(0o777)
     here = Worker(tmp_path / "run")
@@ -356,8 +379,146 @@ def test_nothing_is_believed_of_a_folder_that_others_may_write(tmp_path: Path) -
     config = here.lifecycle.settings.config
     assert config is not None
     assert config.faults.counts == {"clues": 1}
+    assert "stories of dead workers" in caplog.text
+    assert str(tmp_path / "run") in caplog.text
     (tmp_path / "run").chmod(0o700)
     assert len(here.ledger.settle()) == 1
+
+
+def test_a_slot_serves_one_job_after_another(tmp_path: Path) -> None:
+    """Whether an end was decided, is of its job alone."""
+
+    def act() -> None:
+        here = Worker(tmp_path / "run")
+        for number in (1, 2):
+            attempt = here.begin(number)
+            here.ledger.end(attempt, here.lifecycle.outcome(attempt))
+        here.begin(3)
+        here.ledger.decide(here.begin(4), None)  # nothing is decided by that
+
+    killed(act, tmp_path)
+    here = Worker(tmp_path / "run")
+    here.ledger.settle()
+    assert sorted((event.event_type, event.args) for event in here.recorder.events) == [
+        ("failed", [3]),
+        ("failed", [4]),
+    ]
+
+
+@pytest.mark.parametrize("size", [6_000, 15_000])
+def test_a_job_that_carries_much(tmp_path: Path, size: int) -> None:
+    """Events that take up several pages are told as others are."""
+    limits = Sanitizer(limits=Limits(metadata=20_000))
+
+    def act() -> None:
+        here = Worker(tmp_path / "run", sanitizer=limits)
+        here.begin(1, note="x" * size)
+        decided = here.begin(2, note="y" * size)
+        here.ledger.decide(decided, here.lifecycle.outcome(decided))
+
+    killed(act, tmp_path)
+    here = Worker(tmp_path / "run")
+    here.ledger.settle()
+    assert [(event.event_type, event.metadata["note"]) for event in here.recorder.events] == [
+        ("failed", "x" * size),
+        ("perform_finished", "y" * size),
+    ]
+
+
+def test_a_job_that_carries_too_much(tmp_path: Path) -> None:
+    """Where caps were raised: it is not noted, and does no harm to what stands beside it."""
+
+    def act() -> None:
+        here = Worker(tmp_path / "run", sanitizer=Sanitizer(limits=Limits(metadata=1 << 20)))
+        first = here.begin(1)
+        here.begin(2)
+        here.ledger.end(first, here.lifecycle.outcome(first))
+        here.begin(3, note="x" * 100_000)
+
+    killed(act, tmp_path)
+    here = Worker(tmp_path / "run")
+    here.ledger.settle()
+    assert [event.args for event in here.recorder.events] == [[2]]
+
+
+def test_a_place_of_any_bytes(tmp_path: Path) -> None:
+    """As names of files and variables of the environment may hold."""
+    killed(lambda: Worker(tmp_path / "run", place="redis://\udcff").begin(), tmp_path)
+    assert Worker(tmp_path / "run").ledger.settle() == set()
+    assert len(Worker(tmp_path / "run", place="redis://\udcff").ledger.settle()) == 1
+
+
+def test_nobody_else_may_read_a_ledger(tmp_path: Path) -> None:
+    """It holds arguments of jobs."""
+    worker = Worker(tmp_path)
+    worker.begin()
+    (path,) = tmp_path.glob("*.ledger")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_daemon_that_has_no_standard_input(tmp_path: Path) -> None:
+    """So that the ledger's descriptor is zero; nor does a child of such a one keep the ledger from being settled."""
+    sign = tmp_path / "sign"
+
+    def act() -> None:
+        os.close(0)
+        here = Worker(tmp_path / "run")
+        here.begin(1)
+        here.begin(2)
+        sign.write_text(str(fork(signal.pause)))
+
+    killed(act, tmp_path)
+    here = Worker(tmp_path / "run")
+    here.ledger.settle()
+    os.kill(int(sign.read_text()), signal.SIGKILL)
+    assert [event.args for event in here.recorder.events] == [[1], [2]]
+
+
+def test_a_process_that_has_closed_everything_may_leave(tmp_path: Path) -> None:
+    """Daemons do that when they begin; and a folder may be cleaned by others."""
+
+    def act() -> None:
+        here = Worker(tmp_path / "run")
+        attempt = here.begin()
+        here.ledger.end(attempt, here.lifecycle.outcome(attempt))
+        for path in (tmp_path / "run").iterdir():
+            path.unlink()
+        os.closerange(3, 100)
+        assert here.ledger.leave() is True
+
+    assert forked(act) == 0
+
+
+def test_a_disk_that_takes_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Memory without the disk's space behind it would kill the process; the log says what there was no space for."""
+    worker = Worker(tmp_path)
+    monkeypatch.setattr(os, "pwrite", lambda _fd, data, _place: len(data) // 2)
+    attempt = worker.begin()
+    worker.ledger.end(attempt, worker.lifecycle.outcome(attempt))
+    assert worker.recorder.types[-1] == "perform_finished"
+    assert os.strerror(errno.ENOSPC) in caplog.text
+    assert str(next(tmp_path.glob("*.ledger"))) in caplog.text
+
+
+def test_a_disk_that_is_full_for_what_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job runs on, and is counted."""
+    worker = Worker(tmp_path)
+    written = os.pwrite
+
+    def full(fd: int, data: bytes, place: int) -> int:
+        if len(data) > 5000:
+            raise OSError(errno.ENOSPC, "no space")
+        return written(fd, data, place)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    attempt = worker.begin(1, note="x" * 6000)
+    worker.ledger.end(attempt, worker.lifecycle.outcome(attempt))
+    assert worker.recorder.types[-1] == "perform_finished"
+    config = worker.lifecycle.settings.config
+    assert config is not None
+    assert config.faults.counts == {"clues": 2}
 
 
 def test_a_full_disk_that_gets_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,21 +3,27 @@
 # ruff: noqa: E501 - samples read best as wide as they are; tokens are put together, or scanners would find them
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
 import pytest
 
 from clues.metadata import failure_of
-from clues.redaction import REDACTED
+from clues.redaction import NO_SECRETS, REDACTED
 from clues.sanitize import Sanitizer
 
-SANITIZER = Sanitizer()
 KEPT = "hunter2"  # is in each secret
 
 
+@functools.cache
+def sanitizer() -> Sanitizer:
+    """One for all; made by a test, so that mutants of how it is made are seen."""
+    return Sanitizer()
+
+
 def shown(text: str) -> str:
-    return SANITIZER.message(text)[0]
+    return sanitizer().message(text)[0]
 
 
 SECRETS = {
@@ -45,6 +51,7 @@ SECRETS = {
     "XML": "<user>bob</user><password>hunter2hunter2</password>",
     "an option": "mysql -u bob --password=hunter2hunter2",
     "an option and its value": "curl --oauth2-token hunter2hunter2",
+    "an option of two words": "curl --api-key hunter2hunter2",
     "a command that failed": "Command '['mysql', '--password', 'hunter2hunter2']' returned 1",
     "Bearer": "Authorization: Bearer hunter2hunter2.abc",
     "Basic": "Authorization: Basic hunter2aHVudGVyMjo=",
@@ -56,6 +63,9 @@ SECRETS = {
     "an API key": "X-Api-Key: hunter2hunter2",
     "AWS' secret": "aws_secret_access_key = hunter2XUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     "AWS' key id": "using AKIA" + "HUNTER2HUNTER2AB now",
+    "AWS' key id alone": "AKIA" + "HUNTER2HUNTER2AB",
+    "AWS' key id for a while": "using ASIA" + "HUNTER2HUNTER2AB now",
+    "Hugging Face": "hf_" + "hunter2hunter2hunter2hunter2hunter2",
     "GitHub": "cloning with ghp_" + "hunter2hunter2hunter2hunter2hunter2ab",
     "GitHub in a URL": "https://ghp_" + "hunter2hunter2hunter2hunter2hunter2ab@github.com/x.git",
     "GitHub's newer": "github_pat_" + "11AAAAAAA0hunter2hunter2_hunter2hunter2hunter2",
@@ -87,8 +97,8 @@ def test_secrets_in_texts(text: str) -> None:
 def test_secrets_wherever_they_stand(text: str) -> None:
     """Nested in arguments and keyword arguments, in metadata, in an error and what caused it, in a backtrace."""
     nested: list[Any] = [1, {"order": [{"note": text}]}]
-    assert KEPT not in json.dumps(SANITIZER.args("Job", nested)).lower()
-    assert KEPT not in json.dumps(SANITIZER.metadata({"headers": {"x": [text]}})).lower()
+    assert KEPT not in json.dumps(sanitizer().args("Job", nested)).lower()
+    assert KEPT not in json.dumps(sanitizer().metadata({"headers": {"x": [text]}})).lower()
     try:
         try:
             raise OSError(text)
@@ -96,7 +106,18 @@ def test_secrets_wherever_they_stand(text: str) -> None:
             raise RuntimeError("while paying") from error
     except RuntimeError as error:
         failure = failure_of(error)
-    assert KEPT not in json.dumps(SANITIZER.backtrace(failure.backtrace)).lower()
+    assert KEPT not in json.dumps(sanitizer().backtrace(failure.backtrace)).lower()
+
+
+@pytest.mark.parametrize("text", SECRETS.values(), ids=SECRETS)
+def test_without_words_nothing_is_redacted(text: str) -> None:
+    assert NO_SECRETS.redact(text) == text
+    assert Sanitizer(words=()).message(text) == (text, False)
+
+
+def test_the_shortest_secrets() -> None:
+    assert shown("Basic a1b2c3") == "Basic [REDACTED]"
+    assert shown("Basic a1b2c") == "Basic a1b2c"
 
 
 @pytest.mark.parametrize(
@@ -110,14 +131,14 @@ def test_secrets_wherever_they_stand(text: str) -> None:
     ids=json.dumps,
 )  # fmt: skip
 def test_secrets_by_their_keys(payload: Any) -> None:
-    assert KEPT not in json.dumps(SANITIZER.args("Job", [payload]))
+    assert KEPT not in json.dumps(sanitizer().args("Job", [payload]))
     assert KEPT not in shown(json.dumps(payload))
     assert KEPT not in shown(json.dumps({"body": json.dumps(payload)}))
 
 
 @pytest.mark.parametrize("number", [4711, 1.5])
 def test_a_secret_that_is_a_number(number: float) -> None:
-    assert SANITIZER.args("Job", [{"cvv": number, "otp": number}])[0] == [{"cvv": REDACTED, "otp": REDACTED}]
+    assert sanitizer().args("Job", [{"cvv": number, "otp": number}])[0] == [{"cvv": REDACTED, "otp": REDACTED}]
 
 
 CALM = [
@@ -140,4 +161,4 @@ def test_what_only_looks_like_a_secret_stays(text: str) -> None:
 
 def test_counts_of_tokens_stay() -> None:
     usage = {"max_tokens": 100, "prompt_tokens": 12, "temperature": 0.5, "token": "x" * 8}
-    assert SANITIZER.args("Job", [usage])[0] == [{**usage, "token": REDACTED}]
+    assert sanitizer().args("Job", [usage])[0] == [{**usage, "token": REDACTED}]
