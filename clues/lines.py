@@ -14,6 +14,8 @@ LONGEST_LINE = 64 * 1024 * 1024
 EVENT_START = b'{"event_type":'
 """How each event's line begins."""
 
+_PIECE = 1024 * 1024  # bytes that are read at a time
+
 
 def opened(path: Path) -> IO[bytes]:
     """A file of lines, plain or gzipped, for reading.
@@ -32,7 +34,7 @@ def count_lines(path: Path) -> int:
     """How many lines a plain file has, as far as it can be read."""
     count = 0
     with contextlib.suppress(OSError), path.open("rb") as file:
-        while chunk := file.read(1024 * 1024):
+        while chunk := file.read(_PIECE):
             count += chunk.count(b"\n")
     return count
 

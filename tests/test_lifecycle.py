@@ -20,7 +20,7 @@ from clues.config import Settings, configure
 from clues.event import Event
 from clues.faults import Faults
 from clues.lifecycle import Lifecycle
-from clues.metadata import Failure, failure_of, hash_of, timestamp
+from clues.metadata import END_OF_TIME, Failure, failure_of, hash_of, timestamp
 from clues.plugs import Item, as_publisher
 from clues.publishers import CompositePublisher, NoOpPublisher
 from clues.redaction import REDACTED
@@ -197,7 +197,7 @@ def test_time_in_queue(enqueued: float, now: float, in_queue: float, skew: float
     assert stage.metadata[0].get("_clock_skew") == skew
 
 
-@pytest.mark.parametrize("odd", [None, "x", float("nan"), 10**400, True, -1, {}])
+@pytest.mark.parametrize("odd", [None, "x", float("nan"), 10**400, True, -1, {}, 0.0, -0.5, float(END_OF_TIME)])
 def test_unknown_times_are_absent(odd: Any) -> None:
     """Never a made-up number."""
     stage = Stage()
