@@ -26,23 +26,34 @@ from hypothesis import Phase, settings
 from tests import waiting
 
 TESTS = {
-    "attempt": ("test_lifecycle", "test_ledger", "test_runtime", "test_metadata"),
-    "config": ("test_config",),
-    "environment": ("test_config",),
-    "event": ("test_event", "test_lifecycle"),
-    "faults": ("test_faults", "test_config"),
-    "ledger": ("test_ledger",),
-    "lifecycle": ("test_lifecycle", "test_runtime", "test_ledger"),
-    "lines": ("test_lines",),
-    "metadata": ("test_metadata", "test_lifecycle", "test_redaction"),
-    "plain": ("test_sanitize", "test_redaction"),
-    "plugs": ("test_config", "test_lifecycle", "test_faults"),
-    "redaction": ("test_redaction", "test_sanitize"),
-    "runtime": ("test_runtime", "test_lifecycle"),
-    "sanitize": ("test_sanitize", "test_redaction", "test_metadata"),
-    "stamping": ("test_lifecycle",),
+    "clues/attempt.py": ("test_lifecycle.py", "test_ledger.py", "test_runtime.py", "test_metadata.py"),
+    "clues/config.py": ("test_config.py",),
+    "clues/environment.py": ("test_config.py",),
+    "clues/event.py": ("test_event.py", "test_lifecycle.py"),
+    "clues/faults.py": ("test_faults.py", "test_config.py"),
+    "clues/ledger.py": ("test_ledger.py",),
+    "clues/lifecycle.py": ("test_lifecycle.py", "test_runtime.py", "test_ledger.py"),
+    "clues/lines.py": ("test_lines.py",),
+    "clues/metadata.py": ("test_metadata.py", "test_lifecycle.py", "test_redaction.py"),
+    "clues/plain.py": ("test_sanitize.py", "test_redaction.py"),
+    "clues/plugs.py": ("test_config.py", "test_lifecycle.py", "test_faults.py"),
+    "clues/redaction.py": ("test_redaction.py", "test_sanitize.py"),
+    "clues/resque/failure.py": ("resque/test_job.py", "resque/test_settling.py"),
+    "clues/resque/job.py": ("resque/test_job.py", "resque/test_wire.py"),
+    "clues/resque/lease.py": ("resque/test_lease.py",),
+    "clues/resque/outcome.py": ("resque/test_settling.py", "resque/test_scoreboard.py"),
+    "clues/resque/records.py": ("resque/test_settling.py", "resque/test_scoreboard.py"),
+    "clues/resque/registry.py": ("resque/test_registry.py",),
+    "clues/resque/scoreboard.py": ("resque/test_scoreboard.py",),
+    "clues/resque/settling.py": ("resque/test_settling.py",),
+    "clues/resque/stored_failure.py": ("resque/test_failed.py",),
+    "clues/resque/times.py": ("resque/test_times.py",),
+    "clues/resque/wire.py": ("resque/test_wire.py",),
+    "clues/runtime.py": ("test_runtime.py", "test_lifecycle.py"),
+    "clues/sanitize.py": ("test_sanitize.py", "test_redaction.py", "test_metadata.py"),
+    "clues/stamping.py": ("test_lifecycle.py",),
 }
-"""Which tests each module's mutants meet, in that order."""
+"""Which tests, below ``tests``, each file's mutants meet, in that order."""
 
 _EXAMPLES = 25
 _SETTINGS = "_hypothesis_internal_use_settings"
@@ -61,7 +72,7 @@ def main(paths: list[str]) -> int:
     from mutmut.mutation.data import SourceFileMutationData
     from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir, setup_source_paths
 
-    modules = [Path(path).stem for path in paths] or [*TESTS]
+    paths = paths or [*TESTS]
     Path("mutants").mkdir(exist_ok=True)
     os.environ["MUTANT_UNDER_TEST"] = "none"  # mutmut's; what it has made asks for it at each call
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -69,22 +80,22 @@ def main(paths: list[str]) -> int:
         copy_also_copy_files()
         setup_source_paths()
         create_mutants(1)
-    found = {module: SourceFileMutationData(path=f"clues/{module}.py") for module in modules}
+    found = {path: SourceFileMutationData(path=path) for path in paths}
     for data in found.values():
         data.load()
-    trial = Trial({module: list(data.exit_code_by_key) for module, data in found.items()})
+    trial = Trial({path: list(data.exit_code_by_key) for path, data in found.items()})
     os.chdir("mutants")
-    files = dict.fromkeys(f"tests/{name}.py" for module in modules for name in TESTS[module])
+    files = dict.fromkeys(f"tests/{name}" for path in paths for name in TESTS[path])
     options = ["-q", "--tb=no", "-pno:cacheprovider", "-Wignore::pytest.PytestAssertRewriteWarning", "--timeout=60"]
     pytest.main([*options, *files], plugins=[trial])
     os.chdir("..")
     for data in found.values():
         data.exit_code_by_key.update({name: trial.codes.get(name) for name in data.exit_code_by_key})
         data.save()
-    print(f"\n{'':24}{'killed':>8}{'survived':>10}{'share killed':>14}")
-    for module, data in found.items():
+    print(f"\n{'':32}{'killed':>8}{'survived':>10}{'share killed':>14}")
+    for path, data in found.items():
         survived, tried = Counter(data.exit_code_by_key.values())[0], len(data.exit_code_by_key)
-        print(f"clues/{module + '.py':18}{tried - survived:8}{survived:10}{1 - survived / tried:14.1%}")
+        print(f"{path:32}{tried - survived:8}{survived:10}{1 - survived / tried:14.1%}")
     return int(not trial.codes)
 
 
@@ -92,7 +103,7 @@ class Trial:
     """Instead of pytest's loop: has each mutant meet its tests in a fork of this process, which has collected them.
 
     Attributes:
-        mutants: mutmut's names of them, by module.
+        mutants: mutmut's names of them, by file.
         codes: what became of each, as mutmut has it: 0 survived, 1 was killed, 24 had no end.
     """
 
@@ -120,9 +131,9 @@ class Trial:
         waiting.wait_for.__kwdefaults__["timeout"] = _PATIENCE
         session.config.pluginmanager.unregister(name="terminalreporter")
         gc.freeze()
-        for module, names in self.mutants.items():
-            tests = _ordered(session.items, TESTS[module])
-            assert met(session, tests, "none") == 0, f"{module}'s tests fail without any mutant"
+        for path, names in self.mutants.items():
+            tests = _ordered(session.items, [f"tests/{name}" for name in TESTS[path]])
+            assert met(session, tests, "none") == 0, f"the tests of {path} fail without any mutant"
             for name in names:
                 self.codes[name] = met(session, tests, name)
                 if self.codes[name] == 0:
@@ -130,11 +141,11 @@ class Trial:
         return True
 
 
-def _ordered(items: list[pytest.Item], names: tuple[str, ...]) -> list[pytest.Item]:
+def _ordered(items: list[pytest.Item], files: list[str]) -> list[pytest.Item]:
     def order(item: pytest.Item) -> tuple[bool, int]:
-        return hasattr(getattr(item, "obj", None), _SETTINGS), names.index(item.path.stem)
+        return hasattr(getattr(item, "obj", None), _SETTINGS), files.index(item.location[0])
 
-    return sorted((item for item in items if item.path.stem in names), key=order)
+    return sorted((item for item in items if item.location[0] in files), key=order)
 
 
 def met(session: pytest.Session, tests: list[pytest.Item], mutant: str) -> int:
