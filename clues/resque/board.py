@@ -44,6 +44,9 @@ class Board:
         self._lock = lock
         self._memory = memoryview(mmap.mmap(board, 0))
         self.told: dict[str, Any] = json.loads(head[len(_MAGIC) :].rstrip(b"\0"))
+        if not _is_whole(self.told, len(self._memory)):
+            msg = f"{path} is no whole scoreboard"
+            raise ConfigError(msg)
         self._records = _records_begin(self.capacity)
 
     @classmethod
@@ -154,6 +157,15 @@ def dead_ones(folder: str, place: str) -> Iterator[Board]:
 def has_dead_ones(folder: str, place: str) -> bool:
     """Whether `dead_ones` would give any."""
     return next(dead_ones(folder, place), None) is not None
+
+
+def _is_whole(told: object, size: int) -> bool:
+    if not isinstance(told, dict) or not all(type(told.get(name)) is str for name in ("token", "place")):
+        return False
+    capacity, threads = told.get("capacity"), told.get("threads")
+    if type(capacity) is not int or type(threads) is not int or capacity < 0 or threads < 1:
+        return False
+    return size == _records_begin(capacity) + capacity * threads * RECORD
 
 
 def _records_begin(capacity: int) -> int:

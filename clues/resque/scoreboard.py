@@ -11,6 +11,7 @@ those are committed. The outcomes that are not yet published stand in the record
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
@@ -32,6 +33,7 @@ _STATE, _TAKEN, _BEGUN_AT, _BEGUN_MONOTONIC, _DEADLINE, _SEQ, _PROCESSED, _FAILE
 )
 
 _PADDING = bytes(8)
+_MOST = 1 << 40  # that a count ever is
 _SHORT = 1000
 
 
@@ -180,6 +182,32 @@ class Record:
         return self._get(_STATE) == State.IDLE
 
     @property
+    def sound(self) -> bool:
+        """Whether what is noted can be read: a machine that lost its power may have kept some pages only."""
+        try:
+            _ = self.state, self.reason
+            ends = [outcome.at for outcome in self.outcomes()]
+        except (ValueError, TypeError, RecursionError, struct.error):
+            return False
+        counts = self.seq, self.processed, self.failed
+        times = *ends, self.taken_at, self.begun_at, self.begun_monotonic
+        return max(counts) < 2 * _MOST and all(map(math.isfinite, times))
+
+    def distrust(self) -> None:
+        """Note nothing but that a job had begun: what can't be read is not known."""
+        self._put_time(_TAKEN, 0.0)
+        self._put_beginning(0.0, 0.0, 0.0)
+        self._put(_REASON, Reason.NONE)
+        self._put(_SEQ, _MOST + self.seq % _MOST)  # one that was never used
+        self._put(_PROCESSED, self.processed % _MOST)
+        self._put(_FAILED, self.failed % _MOST)
+        self._set_state(State.HOLDING, begun=True)
+
+    def begin_unknown(self) -> None:
+        """The next job of a batch had begun too, for all that is known."""
+        self._set_state(State.HOLDING, begun=True)
+
+    @property
     def seq(self) -> int:
         """The number of these outcomes: it grows each time that the first of some is noted."""
         return self._get(_SEQ)
@@ -245,7 +273,7 @@ class Record:
         """The outcomes noted, in order."""
         place = self._start + HEADER
         for _ in range(self.ended):
-            outcome, place = _decoded(self._memory, place)
+            outcome, place = _decoded(self._memory, place, self._end)
             yield outcome
 
     # the memory
@@ -296,13 +324,22 @@ def _joined(at: float, line: bytes, failure: Failure | None, *, counted: bool) -
     return b"".join((_ENTRY.pack(len(line), len(told), at, counted), line, told, _PADDING[: -end % 8]))
 
 
-def _decoded(memory: memoryview, place: int) -> tuple[Outcome, int]:
+def _decoded(memory: memoryview, place: int, limit: int) -> tuple[Outcome, int]:
+    """An outcome, and where the next one is.
+
+    Raises:
+        ValueError: it is none, or goes beyond the limit; a TypeError or `struct.error` too.
+    """
     line_length, told_length, at, counted = _ENTRY.unpack_from(memory, place)
     line_at = place + _ENTRY.size
     told_at = line_at + line_length
+    end = told_at + told_length
+    if end > limit:
+        raise ValueError(end)
     failure = None
     if told_length:
-        exception, message, backtrace = json.loads(bytes(memory[told_at : told_at + told_length]))
+        exception, message, backtrace = json.loads(bytes(memory[told_at:end]))
+        if not all(type(text) is str for text in (exception, message, *backtrace)):
+            raise TypeError(exception)
         failure = Failure(exception, message, tuple(backtrace))
-    end = told_at + told_length
     return Outcome(at, failure, bytes(memory[line_at:told_at]), bool(counted)), end + -(end - place) % 8

@@ -107,14 +107,33 @@ class Settler:
         Raises:
             RedisError: Redis can't be reached, or refuses; call it again.
         """
+        if not self._record.sound:
+            log.warning("%s: its record is torn, so that nobody knows what it has done; what it holds fails", self._id)
+            self._record.distrust()
+            before = None
+            while (lease := self._lease()) not in {None, before}:  # of a batch, one after the other
+                before = lease
+                self._record.begin_unknown()
+                self._finish()
+        self._finish()
+        self._give_back()
+        self._record.idle()
+
+    def _finish(self) -> None:
+        """Finish what has ended, and what had begun."""
         if self._record.ended:
             self._finish_ended()
         if self._record.begun:
             self._note_begun()
             if self._record.ended:
                 self._finish_ended()
-        self._give_back()
-        self._record.idle()
+
+    def _lease(self) -> bytes | None:
+        """What the worker holds first, of a batch what is left."""
+        lease = self._store.lease(self._id)
+        if lease is None and self._store.next_of_batch(self._id):
+            lease = self._store.lease(self._id)
+        return lease
 
     def _finish_ended(self) -> None:
         """Commit the outcomes noted, unless that was done, and publish it."""
@@ -138,13 +157,10 @@ class Settler:
 
     def _give_back(self) -> None:
         """What was taken and never begun."""
-        store = self._store
-        lease = store.lease(self._id)
-        if lease is None and store.next_of_batch(self._id):
-            lease = store.lease(self._id)
+        lease = self._lease()
         if lease is not None:
             held = Lease.read(lease)
-            given = store.give_back(self._id, lease, held.queue, held.payload)
+            given = self._store.give_back(self._id, lease, held.queue, held.payload)
             log.info("%s: %d taken by process %d and never begun went back", self._id, given, self._fate.pid)
 
     def _note_begun(self) -> None:

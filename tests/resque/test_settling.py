@@ -20,7 +20,7 @@ from clues.resque.holding import Holding
 from clues.resque.outcome import Ended
 from clues.resque.records import Wanted
 from clues.resque.registry import Registry
-from clues.resque.scoreboard import Outcome, Reason, Record, lone_record
+from clues.resque.scoreboard import HEADER, RECORD, Outcome, Reason, Record, lone_record
 from clues.resque.settling import Fate, Settler
 from clues.testing import RecordingPublisher, capture_events
 from tests.resque.cutting import Death, cut_off, everywhere
@@ -471,3 +471,22 @@ def test_real_fates(end: Callable[[], None], reason: str) -> None:
     fate = Fate(*os.waitpid(child, 0))
     assert fate.reason == reason
     assert str(child) in fate.message
+
+
+@pytest.mark.parametrize("torn", ["outcome", "state", "time"])
+def test_a_torn_record_fails_what_it_held(client: Resque, redis: Redis, torn: str) -> None:
+    """A machine that died may have kept one page of it and not another: nobody knows which jobs of a batch have run."""
+    push(redis, 3)
+    memory = bytearray(RECORD)
+    record = Record(memoryview(memory))
+    holding = Holding(client, ID, record)
+    assert holding.take(["q"], 2)
+    end_next(holding)
+    place = {"outcome": HEADER, "state": 0, "time": 16}[torn]
+    memory[place : place + 8] = b"\xff" * 8
+    with capture_events() as recorder:
+        settle(client, record)
+    assert failed(redis) == [0, 1]
+    assert queued(redis) == [2]
+    assert told(recorder) == {event_id(0), event_id(1)}
+    assert record.settled
