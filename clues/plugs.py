@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -152,9 +153,12 @@ def split_url(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        msg = f"CLUES_PUBLISHERS: {_public(url)!r} is not a URL: {error}"
-        raise ConfigError(msg) from error
+        _ = parts.scheme == "log" or parts.port  # a path may have colons
+    except ValueError:  # its message may quote a piece of the password
+        msg = (
+            f"CLUES_PUBLISHERS: {_public(url)!r} is not a URL: check its host and port, and percent-encode the password"
+        )
+        raise ConfigError(msg) from None
     if not parts.scheme or "://" not in url:
         msg = f"CLUES_PUBLISHERS: {_public(url)!r} is not a URL such as stdout:// or log:///var/log/clues.log"
         raise ConfigError(msg)
@@ -162,8 +166,13 @@ def split_url(url: str) -> SplitResult:
 
 
 def _public(url: str) -> str:
-    """As much of a mistaken URL as may be shown: what stands before an @ may be a password."""
-    return url[url.rfind("@") + 1 :][:80]
+    """As much of a mistaken URL as may be shown: what stands before an @ may be a password, and options keys."""
+    scheme, mark, rest = url.partition("://")
+    if not mark or "@" in scheme:
+        scheme, mark, rest = "", "", url
+    shown = re.split("[?#]", rest[rest.rfind("@") + 1 :], maxsplit=1)[0]
+    # What is no port may be a password that a comma or a slash has cut off.
+    return f"{scheme}{mark}{re.sub(':[^]/0-9][^/]*', ':…', shown, count=1)}"[:80]
 
 
 def publisher_from_urls(urls: Iterable[str], *more: Publisher) -> Publisher:

@@ -110,12 +110,16 @@ def test_what_the_call_gives_is_called_as_in_the_call() -> None:
             "nowhere://",
             ["nowhere", "known are composite://, elasticsearch", ", log://, ", "stdout://"],
         ),
-        ("CLUES_PUBLISHERS", "mailto:ops", ["'mailto:ops'", "not a URL"]),
+        ("CLUES_PUBLISHERS", "mailto:ops", ["'mailto:…'", "not a URL"]),
         ("CLUES_PUBLISHERS", "://host", ["'://host'", "not a URL"]),
         ("CLUES_PUBLISHERS", "x" * 100, [f"'{'x' * 80}' is not a URL"]),
         ("CLUES_PUBLISHERS", "me@" + "x" * 100, [f"'{'x' * 80}' is not a URL"]),
         ("CLUES_PUBLISHERS", "a:b@c:d@host", ["'host' is not a URL"]),
-        ("CLUES_PUBLISHERS", "udp://host:port", ["udp:// can't be used"]),
+        ("CLUES_PUBLISHERS", "udp://host:port", ["'udp://host:…' is not a URL", "check its host and port"]),
+        ("CLUES_PUBLISHERS", "tcp://bob:hunter2", ["'tcp://bob:…' is not a URL"]),
+        ("CLUES_PUBLISHERS", "tcp://bob:pa/hunter2@host:1", ["'tcp://host:1' is not a URL"]),
+        ("CLUES_PUBLISHERS", "otlp://[x?api_key=hunter2", ["'otlp://[x' is not a URL"]),
+        ("CLUES_PUBLISHERS", "otlp://bob:hunter2@ex\u2100mple", ["'otlp://ex\u2100mple' is not a URL"]),
         ("CLUES_PUBLISHERS", "stdout", ["'stdout'", "not a URL", "stdout://"]),
         ("CLUES_PUBLISHERS", "/var/log/clues.log", ["not a URL", "log:///"]),
         ("CLUES_PUBLISHERS", "log://", ["log:///var/log/clues.log"]),
@@ -140,6 +144,7 @@ def test_a_mistaken_variable_is_named(variable: str, value: str, words: list[str
         configure(environ={"CLUES_PUBLISHERS": "noop://", variable: value})
     for word in [*words] + ([] if variable == "CLUES_PUBLISHERS" and "log" in value else [variable]):
         assert word in str(caught.value)
+    assert "hunter2" not in str(caught.value)
     assert not clues.configured()
 
 
