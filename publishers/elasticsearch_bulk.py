@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from clues.publishers.delivery import Refusal, Sent
@@ -121,11 +121,10 @@ class ElasticsearchDestination:
         return Sent(second.retry, [*first.refused, *second.refused], second.problem, second.retry_after)
 
 
-def _sorted_out(entries: Sequence[_Entry], items: Sequence[Mapping[str, Any]]) -> Sent:
+def _sorted_out(entries: Sequence[_Entry], items: Sequence[Any]) -> Sent:
     retry, refused, problem = [], [], ""
     for entry, item in zip(entries, items, strict=True):
-        result = next(iter(item.values()))
-        status, error = result["status"], result.get("error") or {}
+        status, error = _result(item)
         # What went to the failure store is among the successes: its document was taken, and is there to be mended.
         if status < 300 or status == _CONFLICT:  # noqa: PLR2004
             continue
@@ -137,12 +136,22 @@ def _sorted_out(entries: Sequence[_Entry], items: Sequence[Mapping[str, Any]]) -
     return Sent(retry, refused, problem)
 
 
+def _result(item: object) -> tuple[int, object]:
+    """What became of one document: a status, and an error or nothing."""
+    result = next(iter(item.values()), None) if isinstance(item, dict) else None
+    if not isinstance(result, dict) or type(result.get("status")) is not int:
+        msg = f"this is no answer of Elasticsearch's to a bulk request: {shortened(item)}"
+        raise ElasticsearchError(msg)
+    return result["status"], result.get("error") or {}
+
+
 def _passes(status: int, error: object) -> bool:
     kind = error.get("type") if isinstance(error, dict) else None
-    return status in _BUSY | _FORBIDDEN or status >= _SERVER_ERROR or kind in _NOT_THE_DOCUMENT
+    by_its_kind = isinstance(kind, str) and kind in _NOT_THE_DOCUMENT
+    return by_its_kind or status in _BUSY | _FORBIDDEN or status >= _SERVER_ERROR
 
 
-def _items(answer: Answer, wanted: int) -> list[dict[str, Any]]:
+def _items(answer: Answer, wanted: int) -> list[Any]:
     body = answer.body
     items = body.get("items") if isinstance(body, dict) else None
     if not isinstance(items, list) or len(items) != wanted:

@@ -48,7 +48,7 @@ class Answer:
             pass
         try:
             return max((parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds(), 0.0)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
 
 
@@ -128,6 +128,8 @@ class ElasticsearchClient:
             )
         except TransportError as error:
             raise UnreachableError(self.place, error.message) from error
+        except RecursionError as error:  # JSON that is deeper than any answer
+            raise UnreachableError(self.place, error) from error
         return Answer(meta.status, found, {name.lower(): value for name, value in meta.headers.items()})
 
     def close(self) -> None:
@@ -164,7 +166,7 @@ class OpenSearchClient:
             if not isinstance(error.status_code, int):
                 raise UnreachableError(self.place, error.error) from error
             return Answer(error.status_code, error.info if isinstance(error.info, dict) else error.error)
-        except OpenSearchException as error:
+        except (OpenSearchException, RecursionError) as error:  # the latter for JSON that is deeper than any answer
             raise UnreachableError(self.place, error) from error
         return Answer(200, found)
 
@@ -178,11 +180,18 @@ def shortened(error: object) -> str:
     if isinstance(error, Mapping):
         cause = error.get("caused_by")
         parts: Sequence[object] = (error.get("type"), error.get("reason"), _reason_of(cause))
-        text = ": ".join(str(part) for part in parts if part)
+        text = ": ".join(_text(part) for part in parts if part)
     else:
-        text = str(error or "")
+        text = _text(error or "")
     text = " ".join(text.split())
     return text if len(text) <= 300 else f"{text[:299]}…"  # noqa: PLR2004 - a line or two of a terminal
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except (RecursionError, ValueError):  # deeper, or a number longer, than Python writes
+        return f"a {type(value).__name__} beyond all bounds"
 
 
 def _reason_of(cause: object) -> object:

@@ -23,11 +23,12 @@ def is_set_up(client: Client, target: Target) -> bool:
     answer = client.ask("POST", f"/_index_template/_simulate_index/{index}")
     if answer.status != 200 or not isinstance(answer.body, dict):  # noqa: PLR2004
         return True
-    return _takes_metadata((answer.body.get("template") or {}).get("mappings"))
+    template = answer.body.get("template")
+    return _takes_metadata(template.get("mappings") if isinstance(template, dict) else None)
 
 
 def _takes_metadata(mappings: object) -> bool:
     found = mappings
     for key in ("properties", "clues", "properties", "metadata", "type"):
         found = found.get(key) if isinstance(found, dict) else None
-    return found in {"flattened", "flat_object"}
+    return isinstance(found, str) and found in {"flattened", "flat_object"}

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from clues.errors import CluesError, ConfigError
+from clues.faults import describe
 from clues.publishers.elasticsearch_client import Answer, Client
 from clues.publishers.elasticsearch_documents import Target
 from clues.publishers.elasticsearch_ready import is_set_up
@@ -68,6 +69,20 @@ def set_up(client: Client, target: Target, *, delete_after: str | None = None) -
     if delete_after is not None and not _AGE.fullmatch(delete_after):
         msg = f"an age is a number with d, h or m, such as 30d, not {delete_after!r}"
         raise ConfigError(msg)
+    try:
+        yield from _set_up(client, target, delete_after)
+    except (
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+    ) as error:  # its answers are read as they come
+        msg = f"{client.place} answers as no Elasticsearch, and no OpenSearch, does ({describe(error)}); is it a proxy?"
+        raise SetupError(msg) from error
+
+
+def _set_up(client: Client, target: Target, delete_after: str | None) -> Iterator[Step]:
     kind = kind_of(client)
     policy, step = _lifecycle(client, kind, target, delete_after)
     yield step

@@ -10,6 +10,7 @@ import typer
 from clues.cli.manual import DELIVER, Manual, command, group_of, variables
 
 if TYPE_CHECKING:
+    from clues.cli.setup_http import Site
     from clues.publishers.elasticsearch_client import Client
     from clues.publishers.elasticsearch_documents import Target
 
@@ -122,7 +123,7 @@ def grafana(
     site = Site.of(
         url, api_key=api_key, api_key_scheme="Bearer", user=user, headers=tuple(header or ()), verified=not insecure
     )
-    _tell(install(site, folder=folder))
+    _tell("Grafana", site, install(site, folder=folder))
 
 
 def kibana(
@@ -146,24 +147,33 @@ def kibana(
     from clues.cli.setup_kibana import install
 
     site = Site.of(url, api_key=api_key, user=user, headers=tuple(header or ()), verified=not insecure)
-    _tell(install(site, space=space, index=index, labels=tuple(label or ())))
+    _tell("Kibana", site, install(site, space=space, index=index, labels=tuple(label or ())))
 
 
-def _tell(steps: Iterable[tuple[str, str, str]]) -> None:
+def _tell(product: str, site: Site, steps: Iterable[tuple[str, str, str]]) -> None:
     from clues.cli.output import clean
+    from clues.cli.setup_http import SetupRefusedError
+    from clues.faults import describe
 
-    for outcome, what, more in steps:
-        print(clean(f"{outcome:<10} {what}{f': {more}' if more else ''}"), flush=True)
+    try:
+        for outcome, what, more in steps:
+            print(clean(f"{outcome:<10} {what}{f': {more}' if more else ''}"), flush=True)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:  # its answers are read as they come
+        msg = f"{site.url} answers as no {product} does ({describe(error)}); is it another server, or a proxy?"
+        raise SetupRefusedError(msg) from error
 
 
 def _asked_for(to: str, namespace: str | None, index: str | None, *, dated: bool) -> tuple[Client, Target]:
-    from urllib.parse import urlsplit
-
+    from clues.errors import ConfigError
+    from clues.plugs import split_url
     from clues.publishers.elasticsearch import ElasticsearchPublisher, target_of
     from clues.publishers.elasticsearch_server import Server
     from clues.publishers.query import options_of
 
-    url = urlsplit(to)
+    try:
+        url = split_url(to)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("CLUES_PUBLISHERS: ", "--to: ")) from None
     given = options_of(url, ElasticsearchPublisher.url_options)
     server = Server.from_url(url, given)
     target = target_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import secrets
 import ssl
@@ -10,11 +11,12 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from clues.errors import CluesError, ConfigError
 
 _TIMEOUT = 30.0
+_LONGEST = 1 << 26  # bytes of an answer
 _FORBIDDEN = {401, 403}
 
 
@@ -73,8 +75,8 @@ class Site:
         Raises:
             ConfigError: something of it is mistaken.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts = _split(url)
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
             msg = f"--url must be like https://host:port, not {_without_user(url)!r}"
             raise ConfigError(msg)
         if parts.username is not None and user is None:
@@ -128,14 +130,18 @@ class Site:
                 context.verify_mode = ssl.CERT_NONE
         try:
             opener = urllib.request.build_opener(_NowhereElse, urllib.request.HTTPSHandler(context=context))
-            with opener.open(request, timeout=_TIMEOUT) as answer:
-                return Answer(answer.status, _read(answer.read()))
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, _read(error.read()))
-        except (OSError, ValueError) as error:
+            with _opened(opener, request) as answer:
+                return Answer(answer.status, _read(answer.read(_LONGEST)))
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise SetupRefusedError(f"{self.url} can't be reached: {reason}") from None
+
+
+def _opened(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> Any:
+    try:
+        return opener.open(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        return error  # is an answer too
 
 
 class _NowhereElse(urllib.request.HTTPRedirectHandler):
@@ -148,7 +154,7 @@ class _NowhereElse(urllib.request.HTTPRedirectHandler):
 def _read(text: bytes) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.decode("utf-8", "replace")
 
 
@@ -160,6 +166,17 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # its message may quote the password
+        return None
+    return parts
+
+
 def _without_user(url: str) -> str:
     scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+    if not mark or "@" in scheme:
+        scheme, mark, rest = "", "", url
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}".partition("?")[0]

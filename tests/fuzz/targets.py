@@ -12,7 +12,6 @@ import json
 import tempfile
 import unicodedata
 from collections.abc import Callable
-from http.client import HTTPMessage
 from pathlib import Path
 from unittest import mock
 
@@ -26,59 +25,42 @@ from clues.config import Config, Settings
 from clues.environment import Environment
 from clues.errors import CluesError, ConfigError, DecodeError
 from clues.event import Event
-from clues.ledger import _slots
 from clues.lifecycle import Lifecycle
 from clues.metadata import Failure
 from clues.plain import plain
 from clues.plugs import publisher_from_url, split_url
 from clues.publishers.filed import _unwrapped
 from clues.publishers.lines import event_of
-from clues.publishers.otlp_http import HttpLine
 from clues.publishers.otlp_ids import parsed, spans_of
-from clues.publishers.otlp_settings import Target as OTLP
-from clues.publishers.spool import Spool, _read
 from clues.publishers.statsd_packets import Metric, part, spelled, tag
-from clues.publishers.tail import Tail
 from clues.redaction import SECRET_WORDS, SecretNames
 from clues.resque import times
 from clues.resque.job import Job
 from clues.resque.lease import Lease
+from clues.resque.options import Options
 from clues.resque.overview import _state
+from clues.resque.recipe import client_by
 from clues.resque.records import Roster
 from clues.resque.stored_failure import StoredFailure
 from clues.resque.wire import decode, encode, join, members
 from clues.runtime import clues_metadata
 from clues.sanitize import UNSAFE, Sanitizer, for_log, one_line
 from clues.testing import RecordingPublisher
+from clues.variables import WORKERS
+from tests.fuzz import answers, files
+from tests.fuzz.registry import TARGETS, Target, target, text_of
 
-Target = Callable[[bytes], None]
-TARGETS: dict[str, Target] = {}
+__all__ = ["TARGETS", "Target", "answers", "files"]
 
 _SANITIZER = Sanitizer()
-_LINE = HttpLine(
-    OTLP("logs", "http/protobuf", "localhost", 4318, "/v1/logs", tls=False, timeout=1.0, gzip=False, headers={})
-)
 
 
-def target(function: Target) -> Target:
-    """Make it known by its name."""
-    TARGETS[function.__name__] = function
-    return function
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def _complaint(call: Callable[[], object]) -> str:
+def _complaint(call: Callable[[], object], variable: str = "CLUES_X") -> str:
     try:
         call()
     except ConfigError as error:
         return str(error)
-    return "CLUES_X"
+    return variable
 
 
 def _is_harmless(url: str) -> bool:
@@ -147,7 +129,7 @@ def metadata_slots(data: bytes) -> None:
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
-        found = _text(data)
+        found = text_of(data)
     recorder = RecordingPublisher()
     config = Config(recorder, adopt_unstamped=True)
     lifecycle = Lifecycle(Settings(config), system="celery")
@@ -166,18 +148,6 @@ def metadata_slots(data: bytes) -> None:
         assert recorder.types == ["enqueued", "dequeued", "perform_started", "failed"]
         assert all(Event.from_line(event.line).line == event.line for event in recorder.events)
     assert not config.faults.counts
-
-
-@target
-def answers(data: bytes) -> None:
-    """What a back end answers: a verdict that courier and shipper know, and words that are short and steer nothing."""
-    headers = HTTPMessage()
-    for name in ("retry-after", "content-type"):
-        headers[name] = data[:60].decode("latin-1").replace("\r", " ").replace("\n", " ")
-    for status in (200, 400, 413, 429, 503, 999):
-        answer = _LINE._judge(status, headers, data)
-        assert len(answer.problem) < 500
-        assert answer.retry_after is None or answer.retry_after >= 0
 
 
 @target
@@ -206,40 +176,6 @@ def moments(data: bytes) -> None:
 
 
 @target
-def segments(data: bytes) -> None:
-    """A segment of a spool: whole lines come out, and the position never leaves it."""
-    with tempfile.TemporaryDirectory() as folder:
-        spool = Spool(Path(folder))
-        path = spool.segment(1).path
-        path.write_bytes(data)
-        batch = Tail(spool).read({}, 1000, 1 << 20)
-        assert not any(b"\n" in line for line in batch.lines)
-        assert batch.positions[1] <= len(data)
-
-
-@target
-def checkpoints(data: bytes) -> None:
-    """A checkpoint: one that is whole, or none."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "there.json")
-        path.write_bytes(data)
-        found = _read(path)
-    if found is not None:
-        assert sum(found.positions.values()) + found.delivered + found.retried >= 0
-
-
-@target
-def ledgers(data: bytes) -> None:
-    """A ledger's slots."""
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        for _, _, line in _slots(file.fileno()):
-            with contextlib.suppress(ValueError):
-                Event.from_line(line)
-
-
-@target
 def traces(data: bytes) -> None:
     """Trace context in an item, and beside it."""
     text = data.decode("latin-1")
@@ -251,7 +187,7 @@ def traces(data: bytes) -> None:
 @target
 def urls(data: bytes) -> None:
     """A publisher's URL and its options; no password in what is said of it."""
-    text = _text(data).replace("\0", "")
+    text = text_of(data).replace("\0", "")
     assert "hunter2" not in _complaint(lambda: publisher_from_url(text) if _is_harmless(text) else split_url(text))
 
 
@@ -278,7 +214,7 @@ def pickled(data: bytes) -> None:
 @target
 def statsd(data: bytes) -> None:
     """Names in statsd's packets: one metric a line, whatever queues and classes are called."""
-    text = _text(data)
+    text = text_of(data)
     for metric in (Metric(f"clues.{part(text)}", 1, "c"), Metric("clues.x", 1, "c", (tag("queue", text),))):
         (line,) = spelled(metric)
         assert line.count(b"\n") == 0
@@ -293,7 +229,7 @@ def statsd(data: bytes) -> None:
 @target
 def shown(data: bytes) -> None:
     """Text that we show or log: on one line, and nothing that steers a terminal."""
-    text = _text(data)
+    text = text_of(data)
     for made in (clean(text), one_line(text), for_log(text)):
         assert not UNSAFE.search(made)
         assert len(made.splitlines()) <= 1
@@ -304,7 +240,7 @@ def shown(data: bytes) -> None:
 def redacted(data: bytes) -> None:
     """Text without its secrets: the same again, valid, and in a time that grows as it does."""
     names = SecretNames(SECRET_WORDS)
-    once = names.redact(_text(data))
+    once = names.redact(text_of(data))
     assert "hunter2hunter2" not in names.redact(f"{once} password=hunter2hunter2")
 
 
@@ -313,3 +249,18 @@ def wire(data: bytes) -> None:
     """What Ruby can read, we write as it does."""
     with contextlib.suppress(DecodeError, CluesError):
         assert decode(encode(decode(data))) == decode(data)
+
+
+@target
+def worker_options(data: bytes) -> None:
+    """Resque's and resque_starter's variables: a tree's options, or an error that names the variable."""
+    text = data.decode("utf-8", "surrogateescape").replace("\0", "")
+    for name in WORKERS:
+        assert name in _complaint(lambda name=name: Options.from_environment({name: text}), name)  # type: ignore[misc]
+
+
+@target
+def recipes(data: bytes) -> None:
+    """What a mould tells of its Redis: settings, or nothing; no function is called."""
+    with contextlib.suppress(Exception):
+        client_by(data)

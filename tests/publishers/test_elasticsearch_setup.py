@@ -99,7 +99,7 @@ def test_command(fake: FakeElasticsearch, capsys: pytest.CaptureFixture[str]) ->
     ("arguments", "code", "message"),
     [
         (["--to", "elasticsearch://127.0.0.1:1"], 1, "can't reach http://127.0.0.1:1"),
-        (["--to", "nonsense"], 2, "needs a host"),
+        (["--to", "nonsense"], 2, "is not a URL"),
         (["--to", "elasticsearch://127.0.0.1:1", "--delete-after", "soon"], 2, "an age is a number"),
         (["--to", "elasticsearch://127.0.0.1:1", "--namespace", "A B"], 2, "namespace must be"),
     ],
