@@ -14,7 +14,7 @@ from clues.errors import DecodeError, EncodeError
 from clues.resque.numbers import float_text, int_from, int_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _T = TypeVar("_T")
 
@@ -233,10 +233,22 @@ def _is_suspect(raw: bytes) -> bool:
 def _check(value: Any, raw: bytes) -> None:
     if _depth(value) > MAX_DEPTH:
         raise _too_deep(raw)
-    try:
-        json.dumps(value, ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
-        raise DecodeError("the item holds half a character (a lone surrogate)", raw) from None
+    if _HALF_CHARACTER.search(raw) is not None:
+        try:
+            "".join(_texts(value)).encode()
+        except UnicodeEncodeError:
+            raise DecodeError("the item holds half a character (a lone surrogate)", raw) from None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        yield from _texts([*value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _depth(value: Any) -> int:

@@ -45,6 +45,22 @@ def test_ours(payload: bytes, queue: str) -> None:
     assert Lease.parse(raw) == Lease(queue, RUN_AT, payload)
 
 
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [(b'{"class":"A"}', {"class": "A"}), (b"not json", "not json"), (b"\xff", "\\xff"), ("é".encode(), "é")],
+)
+def test_shown(payload: bytes, shown: Any) -> None:
+    """A payload that is no JSON, or no text, as what can be read of it."""
+    raw = f'{{"queue":"q","run_at":"{RUN_AT}","payload":'.encode() + payload + b"}"
+    assert Lease.parse(raw).shown() == {"queue": "q", "run_at": RUN_AT, "payload": shown}
+    assert Lease.payloads([raw, b"x"]) == [payload, b"x"]
+
+
+def test_a_time_that_is_no_text() -> None:
+    """Nothing is lost by it."""
+    assert Lease.parse(b'{"queue":"q","run_at":"\xff","payload":{}}') == Lease("q", "\\xff", b"{}")
+
+
 def test_in_another_order() -> None:
     """As another program may write it; the payload's bytes are kept."""
     raw = f'{{ "payload" : {{"class":"A", "args":[1.0]}}, "run_at":"{RUN_AT}","queue":"q" }}'.encode()
@@ -58,6 +74,7 @@ def test_none(raw: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         Lease.parse(raw)
     assert caught.value.raw == raw
+    assert str(caught.value)
     assert Lease.read(raw) == Lease("", "", raw)
 
 

@@ -98,6 +98,7 @@ def _nested(depth: int) -> Any:
         ([{"a b": {1, 2}}], "args[0]['a b'] is a set; pass a list"),
         ([b"x"], "args[0] is a bytes; pass a string"),
         ([object()], "args[0] is an object; pass a string or a number"),
+        ([OSError()], "args[0] is an OSError; pass a string or a number"),
         ([float("nan")], "args[0] is nan, which JSON can't hold; pass None or a string"),
         ([[float("-inf")]], "args[0][0] is -inf, which JSON can't hold; pass None or a string"),
         (["a\ud800"], "args[0] holds half a character (\\ud800); pass text that UTF-8 can hold"),
@@ -120,11 +121,16 @@ def test_a_refusal_names_the_place(args: list[Any], message: str) -> None:
 def test_as_deep_as_ruby_goes() -> None:
     """One hundred levels are written and read."""
     assert wire.decode(wire.encode(_nested(100))) == _nested(100)
+    broad = [_nested(99), {}]  # of more brackets than levels
+    assert wire.decode(wire.encode(broad)) == broad
+    for deeper in (b"[[[]],%s[]%s]" % (b"[" * 99, b"]" * 99), b'{"a":' * 101 + b"1" + b"}" * 101):
+        with pytest.raises(DecodeError, match="the item is nested deeper than 100 levels"):
+            wire.decode(deeper)
 
 
 def test_half_characters_in_keys_are_refused() -> None:
     """A key is text like any other."""
-    with pytest.raises(EncodeError, match="half a character"):
+    with pytest.raises(EncodeError, match=r"^args\[0\]\['.udfff'\] holds half a character"):
         wire.encode({"args": [{"\udfff": 1}]})
 
 
@@ -136,6 +142,8 @@ def test_long_integers_are_whole(digits: int) -> None:
     assert raw == b"[1%s7,-1%s7]" % (b"0" * (digits - 2), b"0" * (digits - 2))
     assert wire.decode(raw) == [value, -value]
     assert wire.members(b'{"args":%s}' % raw) == {"args": raw}
+    escaped = b'[["\\ud83d\\ude00"],%s]' % raw  # which is looked at more closely
+    assert wire.decode(escaped) == [["😀"], [value, -value]]
 
 
 PLAIN = st.recursive(
@@ -165,8 +173,8 @@ def test_members_hold_each_value_as_it_is(value: dict[str, Any], indent: int | s
     parts = wire.members(raw)
     assert list(parts) == list(value)
     assert all(part in raw for part in parts.values())
-    joined = b",".join(wire.encode(key) + b":" + part for key, part in parts.items())
-    assert wire.decode(b"{" + joined + b"}") == value
+    assert wire.decode(wire.join(parts)) == value
+    assert wire.members(wire.join(parts)) == parts
 
 
 def test_members_keep_bytes_exactly() -> None:
@@ -180,7 +188,7 @@ BROKEN = [
     b"", b" ", b"not json", b"[NaN]", b"[Infinity]", b"[-Infinity]", b"[1,]", b'{"a":1,}', b"[1] x", b"[01]", b"[1.]",
     b"[+1]", b"{1:2}", b'["\t"]', b'["\xff"]', b"\xef\xbb\xbf[1]", b"[\x00]", b'["\\ud800"]', b'{"\\udc00":1}',
     "[1]".encode("utf-16"), b"\x0c[1]", b"[" * 101 + b"]" * 101, b"[" * 100_000, b'{"a":' * 100_000,
-    b"[" + b"1" * 100_001 + b"]",
+    b"[" + b"1" * 100_001 + b"]", b'[1,{"a":["b","\\ud83d"]}]',
 ]  # fmt: skip
 
 
@@ -190,6 +198,7 @@ def test_what_ruby_refuses_is_refused(raw: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         wire.decode(raw)
     assert caught.value.raw == raw
+    assert str(caught.value).startswith("the item ")
     with pytest.raises(DecodeError):
         wire.members(raw)
     with pytest.raises(DecodeError):
@@ -200,6 +209,15 @@ def test_what_ruby_refuses_is_refused(raw: bytes) -> None:
 def test_members_wants_an_object(raw: bytes) -> None:
     """JSON of another kind, or half an object, has no members."""
     with pytest.raises(DecodeError):
+        wire.members(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"), [(b"[1]", "Expecting '{'"), (b"{1:2}", "a string as the key"), (b'{"a":1}}', "Extra data")]
+)
+def test_why_it_has_no_members(raw: bytes, why: str) -> None:
+    """The message says it."""
+    with pytest.raises(DecodeError, match=f"^the item is not JSON: .*{why}"):
         wire.members(raw)
 
 
