@@ -133,11 +133,18 @@ class Spool:
             with self._opened_counts():
                 pass
         except OSError as error:
-            msg = (
-                f"the spool folder {self.folder} can't be written: {error.strerror or error}; "
-                "make it, or name another by spool= or CLUES_SPOOL"
-            )
+            advice = "make it, or name another by spool= or CLUES_SPOOL"
+            if (owner := self._other_owner()) is not None:
+                advice = f"its files are user {owner}'s: programs that share a spool run as one user"
+            msg = f"the spool folder {self.folder} can't be written: {error.strerror or error}; {advice}"
             raise ConfigError(msg) from error
+
+    def _other_owner(self) -> int | None:
+        """The user id of whoever else has a spool there; a group would not do, for locks are their owner's alone."""
+        with contextlib.suppress(OSError):
+            owner = (self.folder / "counts").lstat().st_uid
+            return owner if owner != os.geteuid() else None
+        return None
 
     # segments
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from clues.planted import check_way
 from clues.publishers import LogPublisher
 from clues.publishers.journal import Journal
 from clues.publishers.spool import Checkpoint, Spool
+from tests.forks import exit_code, fork
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
@@ -104,6 +106,30 @@ def test_no_spool_stands_where_somebody_else_has_put_it(shared: Path, planted: s
     given_away(folder.parent if planted else link(shared / "other", folder))
     with pytest.raises(ConfigError, match="somebody else"):
         Spool(folder if planted else shared / "other").make()
+
+
+@as_root
+def test_a_spool_is_one_users(job_event: Event) -> None:
+    """Two users whom a group lets write to the folder, as containers with ``fsGroup`` are: the second is told so."""
+    with tempfile.TemporaryDirectory() as folder:  # others don't come into pytest's
+        os.chown(folder, 0, 4711)
+        Path(folder).chmod(0o2775)
+        assert [_write_as(uid, folder, job_event) for uid in (1001, 1001, 1002)] == [0, 0, 3]
+
+
+def _write_as(uid: int, folder: str, job_event: Event) -> int:
+    """The exit code of a process that does; 3 where it is told that the spool is another user's."""
+
+    def write() -> None:
+        os.setgroups([])
+        os.setresgid(4711, 4711, 4711)
+        os.setresuid(uid, uid, uid)
+        try:
+            Journal(folder).append(job_event)
+        except ConfigError as error:
+            os._exit(3 if "user 1001's: programs that share a spool run as one user" in str(error) else 4)
+
+    return exit_code(fork(write))
 
 
 @pytest.mark.parametrize("name", ["destinations", "dead"])
