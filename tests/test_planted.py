@@ -125,7 +125,7 @@ def _write_as(uid: int, folder: str, job_event: Event) -> int:
         os.setresgid(4711, 4711, 4711)
         os.setresuid(uid, uid, uid)
         try:
-            Journal(folder).append(job_event)
+            Journal(Path(folder)).append(job_event)
         except ConfigError as error:
             os._exit(3 if "user 1001's: programs that share a spool run as one user" in str(error) else 4)
 
