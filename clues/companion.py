@@ -8,6 +8,7 @@ that ended, after the companion has delivered what it can.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -47,6 +48,9 @@ def start_companion(settings: Settings = default, *, samplers: Iterable[Sampler]
 
     Returns:
         What was started; None where clues is unconfigured, no publisher ships, and none takes states that are known.
+
+    Raises:
+        OSError: the system has no process for it.
     """
     config = settings.config
     make = getattr(config and config.publisher, "companion", None)
@@ -57,19 +61,25 @@ def start_companion(settings: Settings = default, *, samplers: Iterable[Sampler]
     if not (everyone or getattr(companion, "ships", True)):
         return None
     lifeline, ours = os.pipe()
-    pid = os.fork()
-    if pid:
+
+    def keep_beside() -> None:
+        # Not our child but its child keeps: the system reaps that, where the parent would have to.
+        if not os.fork():
+            os.close(ours)
+            _keep(lifeline, lambda: companion.run(lifeline, everyone))
+
+    status = 1
+    try:
+        status = _wait(_child(keep_beside))
+    finally:
         os.close(lifeline)
-        _wait(pid)
-        beside = Beside(ours)
-        _all.add(beside)
-        return beside
-    # Not our child but its child keeps: the system reaps that, where the parent would have to.
-    if os.fork():
-        os._exit(0)
-    os.close(ours)
-    _only(lambda: _keep(lifeline, lambda: companion.run(lifeline, everyone)))
-    return None
+        if status:
+            os.close(ours)
+    if status:
+        raise OSError(errno.EAGAIN, "no process could be started that ships beside this one; its events wait on disk")
+    beside = Beside(ours)
+    _all.add(beside)
+    return beside
 
 
 _all: weakref.WeakSet[Beside] = weakref.WeakSet()
@@ -92,10 +102,8 @@ def _keep(lifeline: int, run: Callable[[], None]) -> None:
     restarts = Restarts()
     while not _is_over(lifeline, 0.0):
         since = time.monotonic()
-        pid = os.fork()
-        if not pid:
-            _only(run)
-        _wait(pid)
+        with contextlib.suppress(OSError):  # the system has no process for it: as if it had died at once
+            _wait(_child(run))
         if _is_over(lifeline, restarts.after(time.monotonic() - since)):
             return
 
@@ -105,13 +113,21 @@ def _is_over(lifeline: int, seconds: float) -> bool:
     return bool(select.select([lifeline], [], [], seconds)[0])
 
 
-def _wait(pid: int) -> None:
+def _wait(pid: int) -> int:
+    """Wait for a child; gives its status, 0 where the system has reaped it already."""
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
+        return os.waitpid(pid, 0)[1]
+    return 0
 
 
-def _only(do: Callable[[], None]) -> None:
-    """Do something in a forked child, which leaves then without running what its parent wants done at exit."""
+def _child(do: Callable[[], None]) -> int:
+    """Do something in a forked child, which leaves then without running what its parent wants done at exit.
+
+    Returns:
+        Its process id, in the parent; whatever `do` raises, the child never goes on with its parent's program.
+    """
+    if pid := os.fork():
+        return pid
     status = 1
     try:
         do()

@@ -128,6 +128,33 @@ def test_one_that_dies_is_followed_by_another(parent: Parent) -> None:
     assert not is_gone(second)
 
 
+@pytest.mark.parametrize("fails", [1, 2])
+def test_where_there_is_no_process_for_it_the_program_goes_on_once(fails: int, tmp_path: Path) -> None:
+    """Each of the two forks may fail: no child ever goes on with its parent's program, and no descriptor is left."""
+    few = f"""
+fork, forks = os.fork, [1]
+def scarce():
+    if len(forks) == {fails}:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    forks.append(1)
+    return fork()
+os.fork = scarce
+before = os.listdir("/proc/self/fd")
+try:
+    start_companion()
+except OSError as error:
+    assert os.listdir("/proc/self/fd") == before
+    (place / "refused").open("a").write(f"{{os.getpid()}}: {{error}}\\n")
+    sys.exit()
+"""
+    head, _, _ = PROGRAM.partition("beside =")
+    with subprocess.Popen([sys.executable, "-c", head + few, str(tmp_path)], stdin=subprocess.DEVNULL) as program:
+        assert program.wait(60) == 0
+    refused = (tmp_path / "refused").read_text().splitlines()
+    assert [line.partition(":")[0] for line in refused] == [str(program.pid)]
+    assert "unavailable" in refused[0] or "no process could be started" in refused[0]
+
+
 @pytest.mark.parametrize(
     "configured",
     [
