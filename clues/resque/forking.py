@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import math
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -19,6 +22,11 @@ from clues.resque.scoreboard import Outcome, Reason
 from clues.resque.settling import Fate, Settler
 from clues.resque.worker_hooks import hooks
 from clues.resque.worker_thread import WorkerThread
+
+log = logging.getLogger("clues.resque.worker")
+
+_PAUSE = 1.0  # seconds between two tries to fork
+_SAY_EVERY = 60.0
 
 TERMINATE = signal.SIGURG
 TIME_OUT = signal.SIGVTALRM
@@ -50,6 +58,7 @@ class ForkingThread(WorkerThread):
         super().__init__(*args, **options)
         self._run_at_exit_hooks = run_at_exit_hooks
         self._in_child = False
+        self._said = -math.inf
 
     def _work_on(self, job: Job) -> None:
         if self._in_child:
@@ -63,7 +72,13 @@ class ForkingThread(WorkerThread):
             raise
         self._show(f"Forking at {int(self._clock())}")
         signal.pthread_sigmask(signal.SIG_BLOCK, _STEERING)  # what comes now is for us, not for the child
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError as error:  # the job stays at hand, not begun: it is tried again, or goes back to its queue
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STEERING)
+            self._begun = False
+            self._wait_for_process(error)
+            return
         if child == 0:
             self._be_child(job)
         self._interruptible = parent = _InChild(child)
@@ -74,6 +89,12 @@ class ForkingThread(WorkerThread):
         parent.over()
         self._settle(child, status)
         self._begun = False
+
+    def _wait_for_process(self, error: OSError) -> None:
+        if time.monotonic() > self._said + _SAY_EVERY:
+            self._said = time.monotonic()
+            log.warning("the system has no process for a job (%s); trying again until it has", error.strerror or error)
+        self._wake_up.wait(_PAUSE)
 
     def _be_child(self, job: Job) -> NoReturn:
         from clues.resque.process import leave  # noqa: PLC0415 - the process knows of us

@@ -184,3 +184,46 @@ def beginning(job):
         assert made.notes() == ["before_job a", "begun a", "ended a", "before_job b", "begun b", "ended b"]
         wait_for(lambda: made.stats() == (2, 0))
         assert made.end() == 0
+
+
+SCARCE = (
+    FORKING
+    + """
+enough = os.fork
+
+def scarce():
+    if os.path.exists("no process"):
+        note("no process")
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return enough()
+
+@resque.before_fork
+def short(job):
+    os.fork = scarce
+"""
+)
+
+
+def test_where_no_process_can_be_forked_for_a_job_it_waits(tmp_path: Path, redis_url: str) -> None:
+    """As in a container that has reached its number of them: the job is run once that is over."""
+    with tree(tmp_path / "app", redis_url, jobs=SCARCE) as made:
+        (made.folder / "no process").touch()
+        made.enqueue("Sleep", 0, "a")
+        made.wait_for_note("no process")
+        (made.folder / "no process").unlink()
+        made.wait_for_note("ended a")
+        wait_for(lambda: made.stats() == (1, 0))
+        assert made.end() == 0
+        assert made.notes().count("begun a") == 1
+        assert "no process for a job (Resource temporarily unavailable)" in made.log()
+        assert "Redis does not serve" not in made.log()
+
+
+def test_who_waits_for_a_process_for_its_job_stops_when_told_to(tmp_path: Path, redis_url: str) -> None:
+    """And the job, which was never begun, is in its queue again."""
+    with tree(tmp_path / "app", redis_url, jobs=SCARCE) as made:
+        (made.folder / "no process").touch()
+        made.enqueue("Sleep", 0, "a")
+        made.wait_for_note("no process")
+        assert made.end() == 0
+        assert (made.client.size("q"), made.stats()) == (1, (0, 0))
