@@ -57,7 +57,8 @@ def killed(act: Callable[[], object], folder: Path) -> int:
         signal.pause()
 
     pid = fork(live)
-    wait_for(sign.exists, "the child's work")
+    dead = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    wait_for(lambda: sign.exists() or os.waitid(os.P_PID, pid, dead), "the child's work")
     os.kill(pid, signal.SIGKILL)
     assert exit_code(pid) == -signal.SIGKILL
     return pid
