@@ -215,10 +215,11 @@ def test_a_forked_child_has_a_ledger_of_its_own(tmp_path: Path) -> None:
 
     def act() -> None:
         parent.begin(2)
+        (tmp_path / "sign").touch()
         signal.pause()
 
     pid = fork(act)
-    wait_for(lambda: len(list((tmp_path / "run").glob("*.ledger"))) == 2)
+    wait_for((tmp_path / "sign").exists, "the child's job")
     parent.ledger.end(attempt, parent.lifecycle.outcome(attempt))
     parent.ledger.leave()
     assert [path.name.split("-")[2] for path in (tmp_path / "run").glob("*.ledger")] == [str(pid)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -63,12 +64,21 @@ def _wait_for(server: Server) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", server.port)) == 0:
+            if probe.connect_ex(("127.0.0.1", server.port)) == 0 and _works_off(probe):
                 return
         if server.process.poll() is not None:
             break
         time.sleep(0.02)
     pytest.fail(f"redis-server did not start: {(server.folder / 'log').read_text()[-800:]}")
+
+
+def _works_off(probe: socket.socket) -> bool:
+    """Whether it has all its sockets by now: connections are taken before, and of a port for TLS it closes ours."""
+    probe.settimeout(20)
+    with contextlib.suppress(ConnectionError):
+        probe.sendall(b"PING\r\n")
+        probe.recv(1)
+    return True
 
 
 @pytest.fixture
