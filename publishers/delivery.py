@@ -113,3 +113,16 @@ def needs(module: str, extra: str, who: str) -> None:
     if older := too_old(extra, module):
         msg = f"{who} needs {older}: pip install 'clues[{extra}]'"
         raise ConfigError(msg)
+
+
+def with_advice(problem: str, how: str) -> str:
+    """What went wrong, and what to do about it where it was a certificate that could not be verified.
+
+    Args:
+        problem: in the words of whichever library met it.
+        how: the option that names a file of authorities.
+    """
+    words = problem.lower().replace("_", " ")
+    if "certificate verify failed" not in words:
+        return problem
+    return f"{problem[:300]}; check the host's name, and if its authority is your own, name that one's file by {how}"

@@ -10,13 +10,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from clues.errors import CluesError
+from clues.publishers.delivery import with_advice
 
 
 class UnreachableError(CluesError):
     """The cluster gave no answer, or none that its client understands."""
 
     def __init__(self, place: str, error: object) -> None:
-        super().__init__(f"can't reach {place}: {shortened(error)}")
+        super().__init__(with_advice(f"can't reach {place}: {shortened(error)}", "ca_certs="))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+ADVICE = "certificate= or OTEL_EXPORTER_OTLP_CERTIFICATE"
+"""What names the authority of a back end's certificate."""
+
 
 class Verdict(Enum):
     """What became of a request."""

@@ -14,7 +14,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from clues.publishers.otlp_answers import Answer, Verdict
+from clues.publishers.delivery import with_advice
+from clues.publishers.otlp_answers import ADVICE, Answer, Verdict
 from clues.publishers.otlp_partial import taken
 from clues.publishers.otlp_settings import Target
 
@@ -42,6 +43,7 @@ _OPTIONS = [
 ]
 # As gRPC in C++, Go and Java says that a message is larger than the server takes.
 _OVERSIZE = re.compile(r"larger than max|exceeds maximum|too large", re.IGNORECASE)
+_UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED.*", re.DOTALL)
 _GRACE = 0.5  # seconds after which a call that has not kept its own deadline is given up
 
 
@@ -83,7 +85,7 @@ class GrpcLine:
 
     def _failed(self, call: Any) -> Answer:
         code, details = call.code(), str(call.details() or "")
-        problem = f"{self._target.place}: {code.name} {details[:200]}".strip()
+        problem = with_advice(f"{self._target.place}: {code.name} {_core(details)[:200]}".strip(), ADVICE)
         retry_after = _retry_after(call.trailing_metadata())
         if code in _AGAIN:
             return Answer(Verdict.AGAIN, problem, retry_after)
@@ -105,6 +107,12 @@ def _channel(target: Target) -> grpc.Channel:
         _bytes(target.certificate), _bytes(target.client_key), _bytes(target.client_certificate)
     )
     return grpc.secure_channel(address, credentials, options=options)
+
+
+def _core(details: str) -> str:
+    """What is at the bottom of an error that was passed on: gRPC tells of each address, and then of each layer."""
+    found = _UNTRUSTED.search(details)
+    return found[0] if found else details
 
 
 def _bytes(path: str) -> bytes | None:

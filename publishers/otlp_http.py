@@ -17,7 +17,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from clues.publishers.otlp_answers import Answer, Verdict
+from clues.publishers.delivery import with_advice
+from clues.publishers.otlp_answers import ADVICE, Answer, Verdict
 from clues.publishers.otlp_partial import taken
 from clues.publishers.otlp_settings import Target
 
@@ -67,7 +68,7 @@ class HttpLine:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             said = f"no answer within {timeout:.1f} s" if isinstance(error, TimeoutError) else repr(error)[:200]
-            return Answer(Verdict.AGAIN, f"{self._target.place}: {said}")
+            return Answer(Verdict.AGAIN, with_advice(f"{self._target.place}: {said}", ADVICE))
         return self._judge(status, headers, text)
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from clues.faults import describe
 from clues.publishers.connection import Connection, PeerClosedError
-from clues.publishers.delivery import Refusal, Sent
+from clues.publishers.delivery import Refusal, Sent, with_advice
 from clues.publishers.lines import reader
 from clues.publishers.names import look_up_within
 
@@ -122,7 +122,7 @@ class TCPDestination:
                 self._send(b"".join(line + b"\n" for line in lines))
         except OSError as error:
             self._abandon()
-            return Sent(retry=lines, refused=refused, problem=describe(error))
+            return Sent(retry=lines, refused=refused, problem=with_advice(describe(error), "ca_certs="))
         return Sent(refused=refused)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from clues.errors import RedisUnavailableError
+from clues.publishers.delivery import with_advice
 from clues.resque import Resque
 from clues.resque.application import client_of as found_by
 
@@ -46,5 +47,8 @@ def reaching_redis() -> Iterator[None]:
         yield
     except RedisError as error:
         reason = str(error).split(" : <")[0]  # Sentinel's errors show redis-py's inside
-        msg = f"Redis: {reason}; say where it is, and how to log in, with --redis or REDIS_URL"
+        said = f"Redis: {reason}"
+        msg = with_advice(said, "ssl_ca_certs= in its URL")
+        if msg == said:
+            msg += "; say where it is, and how to log in, with --redis or REDIS_URL"
         raise RedisUnavailableError(msg) from error

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from clues.errors import CluesError, ConfigError
+from clues.publishers.delivery import with_advice
 
 _TIMEOUT = 30.0
 _LONGEST = 1 << 26  # bytes of an answer
@@ -134,7 +135,8 @@ class Site:
                 return Answer(answer.status, _read(answer.read(_LONGEST)))
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
-            raise SetupRefusedError(f"{self.url} can't be reached: {reason}") from None
+            msg = with_advice(f"{self.url} can't be reached: {reason}", "SSL_CERT_FILE in the environment")
+            raise SetupRefusedError(msg) from None
 
 
 def _opened(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> Any:
