@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import Any
 
@@ -54,6 +55,41 @@ def test_a_class_is_a_job_by_its_bare_name() -> None:
     assert (definition.name, definition.queue, definition.target) == ("Pdf", "pdf", Pdf)
     assert definition.perform(7) == (Pdf, 7)
     assert definition.hooks.run_before_enqueue([7])
+
+
+class Vetoed:
+    """A job that is never enqueued, and says how it is to be treated."""
+
+    queue = "q"
+    timeout = 30
+    requeue_on_shutdown = True
+
+    @classmethod
+    def before_enqueue(cls, *_: Any) -> bool:
+        return False
+
+    @classmethod
+    def perform(cls) -> None: ...
+
+
+def test_what_a_class_says_and_what_goes_before_it() -> None:
+    """Hooks, a timeout, whether it goes back to its queue."""
+    registry = Registry()
+    own = registry.register(Vetoed)
+    assert (own.timeout, own.requeue_on_shutdown, own.hooks.run_before_enqueue([])) == (30.0, True, False)
+    given = registry.register(Vetoed, timeout=5, requeue_on_shutdown=False, hooks=Hooks(Pdf))
+    assert (given.timeout, given.requeue_on_shutdown, given.hooks.run_before_enqueue([])) == (5.0, False, True)
+    registry.job("q", "named", Hooks(Vetoed), timeout=7, requeue_on_shutdown=True)(send)
+    found = registry.find("named")
+    assert (found.timeout, found.requeue_on_shutdown, found.hooks.run_before_enqueue([])) == (7.0, True, False)
+    plain = registry.register(Pdf)
+    assert (plain.timeout, plain.requeue_on_shutdown) == (None, False)
+
+
+def test_what_has_no_name() -> None:
+    """The message shows it."""
+    with pytest.raises(NotAJobError, match=r"partial.* has no name of its own"):
+        Registry().register(functools.partial(send, "ann"))
 
 
 def test_an_ordinary_perform_gets_an_instance() -> None:

@@ -84,6 +84,17 @@ def test_unbeginning() -> None:
     assert (record.state, record.begun, record.ended, record.deadline) == (State.HOLDING, False, 1, 0.0)
 
 
+def test_the_next_is_taken_with_the_commit() -> None:
+    """What is to be committed stands there until it is; the job that is taken in the same step is not held yet."""
+    record = lone_record()
+    note(record, Outcome(1.0), Outcome(2.0))
+    record.taking_next()
+    assert (record.state, record.begun, record.ended) == (State.TAKING, False, 2)
+    assert [outcome.at for outcome in record.outcomes()] == [1.0, 2.0]
+    record.committed(rest=True)
+    assert (record.state, record.begun, record.ended, record.processed) == (State.TAKING, False, 0, 2)
+
+
 def test_whose_and_why() -> None:
     """The process, why it was killed, and whether it has worked: beside the job's state."""
     record = lone_record()
@@ -130,13 +141,12 @@ HEAD = 17  # an entry's lengths, its time, and a flag
 )
 def test_a_long_line(size: int, fits: bool) -> None:
     """What finds no room even alone loses its line, and keeps how the job ended; nothing is written beyond the end."""
-    memory = memoryview(bytearray(2 * RECORD))
-    memory[RECORD:] = b"\xaa" * RECORD
-    record = Record(memory, 0)
+    memory = memoryview(bytearray(b"\xaa" * RECORD + bytes(RECORD) + b"\xaa" * RECORD))
+    record = Record(memory, RECORD)
     line = b"x" * size
     note(record, Outcome(1.0, None, line))
     assert list(record.outcomes()) == [Outcome(1.0, None, line if fits else b"")]
-    assert memory[RECORD:] == b"\xaa" * RECORD
+    assert memory[:RECORD] == memory[2 * RECORD :] == b"\xaa" * RECORD
     failure = Failure("E", "why")
     record.committed(rest=False)
     note(record, Outcome(1.0, failure, line))
@@ -167,6 +177,12 @@ def test_a_full_record() -> None:
     record.committed(rest=True)
     assert record.end(Outcome(5.0, None, line))
     assert [outcome.at for outcome in record.outcomes()] == [5.0]
+    record.begin(2.0, 3.0)
+    longest = Outcome(6.0, None, b"x" * (ROOM - HEAD))
+    assert not record.end(longest)  # which is not shortened for that: it fits alone
+    record.committed(rest=True)
+    assert record.end(longest)
+    assert list(record.outcomes()) == [longest]
 
 
 def test_side_by_side() -> None:
