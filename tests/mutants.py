@@ -138,6 +138,7 @@ class Trial:
                 self.codes[name] = met(session, tests, name)
                 if self.codes[name] == 0:
                     print(f"survived: {name}", flush=True)
+            print(f"{path}: {sum(self.codes[name] == 0 for name in names)} of {len(names)} survived", flush=True)
         return True
 
 
