@@ -63,7 +63,7 @@ def read_hash(metadata: Mapping[str, Any]) -> str | None:
         found = metadata.get(key)
         # Room for a foreign system's ids, none for lone surrogates and newlines.
         if isinstance(found, str) and 0 < len(found) <= 128 and found.isprintable():  # noqa: PLR2004
-            return found if type(found) is str else str.__str__(found)
+            return str.__str__(found)  # a subclass may have its own ideas
     return None
 
 
