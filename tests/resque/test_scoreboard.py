@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import random
 import signal
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -58,7 +60,7 @@ def test_the_way_of_a_batch() -> None:
     record.holding(1.0)
     for number in range(3):
         record.begin(2.0, 3.0)
-        assert record.ended == number
+        assert (record.ended, record.deadline) == (number, 0.0)
         assert record.end(Outcome(float(number), Failure("E", "m") if number else None))
         assert (record.ended, record.seq) == (number + 1, 1)
     record.begin(2.0, 3.0, 7.0)
@@ -69,8 +71,9 @@ def test_the_way_of_a_batch() -> None:
     assert (record.processed, record.failed) == (3, 2)
     assert record.end(Outcome(9.0))
     assert (record.seq, [outcome.at for outcome in record.outcomes()]) == (2, [9.0])
-    record.committed(rest=True)
+    record.committed(rest=True, processed=1)  # which is counted by who knows
     assert (record.state, record.begun, record.settled) == (State.HOLDING, False, False)
+    assert (record.processed, record.failed) == (4, 2)
     record.idle()
     assert record.settled
 
@@ -102,6 +105,46 @@ def test_whose_and_why() -> None:
     assert (record.pid, record.reason, record.worked, record.settled) == (2**31, Reason.SHUTDOWN, True, True)
     record.worked = False
     assert not record.worked
+
+
+NAN = struct.unpack("@Q", struct.pack("@d", math.nan))[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(0, 7), (0, 3 << 16), (8, NAN), (16, NAN), (24, NAN), (40, 2**63), (48, 2**41), (56, 2**64 - 1), (72, 9)],
+    ids=["state", "outcomes", "taken", "begun", "monotonic", "number", "processed", "failed", "reason"],
+)
+def test_a_record_that_is_torn(place: int, value: int) -> None:
+    """A machine that lost its power may have kept some pages only: a job had begun, more is not known."""
+    memory = memoryview(bytearray(RECORD))
+    record = Record(memory)
+    note(record, Outcome(1.0, Failure("E", "m")))
+    record.committed(rest=True)
+    record.begin(2.0, 3.0, 9.0)
+    record.reason = Reason.TIMEOUT
+    seq = record.seq
+    assert Record(memory).sound
+    memory[HEADER:] = b"\xff" * (RECORD - HEADER)
+    struct.pack_into("@Q", memory, place, value)
+    assert not Record(memory).sound
+    record.distrust()
+    assert Record(memory).sound
+    assert (record.state, record.begun, record.ended, record.reason) == (State.HOLDING, True, 0, Reason.NONE)
+    assert (record.taken_at, record.begun_at, record.begun_monotonic, record.deadline) == (0.0, 0.0, 0.0, 0.0)
+    assert record.seq > seq
+    assert record.processed == (1 if place != 48 else 0)
+    assert record.failed == (1 if place != 56 else 2**40 - 1)
+    record.distrust()
+    assert Record(memory).sound
+
+
+def test_the_next_had_begun_for_all_that_is_known() -> None:
+    """Of a batch whose worker died between two jobs."""
+    record = lone_record()
+    record.holding(5.0)
+    record.begin_unknown()
+    assert (record.state, record.begun, record.ended, record.taken_at) == (State.HOLDING, True, 0, 5.0)
 
 
 # the outcomes noted
