@@ -155,17 +155,16 @@ def split_url(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.scheme == "log" or parts.port  # a path may have colons
     except ValueError:  # its message may quote a piece of the password
-        msg = (
-            f"CLUES_PUBLISHERS: {_public(url)!r} is not a URL: check its host and port, and percent-encode the password"
-        )
+        advice = "check its host and port, and percent-encode the password"
+        msg = f"CLUES_PUBLISHERS: {public_part(url)!r} is not a URL: {advice}"
         raise ConfigError(msg) from None
     if not parts.scheme or "://" not in url:
-        msg = f"CLUES_PUBLISHERS: {_public(url)!r} is not a URL such as stdout:// or log:///var/log/clues.log"
+        msg = f"CLUES_PUBLISHERS: {public_part(url)!r} is not a URL such as stdout:// or log:///var/log/clues.log"
         raise ConfigError(msg)
     return parts
 
 
-def _public(url: str) -> str:
+def public_part(url: str) -> str:
     """As much of a mistaken URL as may be shown: what stands before an @ may be a password, and options keys."""
     scheme, mark, rest = url.partition("://")
     if not mark or "@" in scheme:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from clues.errors import CluesError, ConfigError
+from clues.plugs import public_part
 from clues.publishers.delivery import with_advice
 
 _TIMEOUT = 30.0
@@ -78,7 +79,7 @@ class Site:
         """
         parts = _split(url)
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-            msg = f"--url must be like https://host:port, not {_without_user(url)!r}"
+            msg = f"--url must be like https://host:port, not {public_part(url)!r}"
             raise ConfigError(msg)
         if parts.username is not None and user is None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -175,10 +176,3 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:  # its message may quote the password
         return None
     return parts
-
-
-def _without_user(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    if not mark or "@" in scheme:
-        scheme, mark, rest = "", "", url
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}".partition("?")[0]
