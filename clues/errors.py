@@ -1,4 +1,4 @@
-"""Every exception of clues; the docstring says when it is raised, the message says what to do."""
+"""The exceptions that clues raises to its users; the docstring says when, the message says what to do."""
 
 from __future__ import annotations
 

@@ -79,11 +79,12 @@ def install(huey: Huey) -> None:
         _instances.add(huey)
 
 
-def uninstall(huey: Huey) -> None:
-    """Give an instance its own methods back."""
-    if (hooks := huey.__dict__.pop(_HOOKS, None)) is not None:
-        hooks.remove()
-        _instances.discard(huey)
+def uninstall(huey: Huey | None = None) -> None:
+    """Give an instance its own methods back; without an argument, all of them."""
+    for one in list(_instances) if huey is None else [huey]:
+        if (hooks := one.__dict__.pop(_HOOKS, None)) is not None:
+            hooks.remove()
+            _instances.discard(one)
 
 
 def hooked() -> list[str]:

@@ -164,10 +164,11 @@ def install(broker: Any) -> None:
         broker.middlewares.insert(traced[-1] + 1 if traced else 0, middleware)
 
 
-def uninstall(broker: Any) -> None:
-    """Take the middleware out of a broker; taskiq is as it was when that was the last."""
-    broker.middlewares[:] = [one for one in broker.middlewares if not isinstance(one, (CluesMiddleware, _Listener))]
-    _brokers.discard(broker)
+def uninstall(broker: Any = None) -> None:
+    """Take the middleware out of a broker, of all without an argument; taskiq is as it was when that was the last."""
+    for one in list(_brokers) if broker is None else [broker]:
+        one.middlewares[:] = [each for each in one.middlewares if not isinstance(each, (CluesMiddleware, _Listener))]
+        _brokers.discard(one)
     if not _brokers:
         _unpatch()
 

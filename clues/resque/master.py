@@ -205,6 +205,7 @@ class Master:
     @property
     def _done(self) -> bool:
         if self._opened and not self._stopping and self._crew.all_empty:
+            log.info("nothing waits, stopping")
             self._stop(signal.SIGQUIT)
         return self._stopping and self._crew.done and not self._clerks.busy
 
@@ -449,6 +450,7 @@ class Master:
             case signal.SIGCHLD:
                 self._reap()
             case signal.SIGTERM | signal.SIGINT | signal.SIGQUIT:
+                log.info("received %s, stopping", signal.Signals(number).name)
                 self._stop(signal.Signals(number))
             case signal.SIGHUP if not self._stopping:
                 self._restart()
@@ -467,7 +469,6 @@ class Master:
 
     def _stop(self, number: signal.Signals) -> None:
         """No more forks; each worker acts on the signal itself, and is killed if it does not."""
-        log.info("received %s, stopping", number.name)
         if not self._stopping:
             self._run_hook("shutdown")
         self._stop_signal = number

@@ -126,7 +126,7 @@ class Mould:
         hooks.run("before_first_fork")
         hooks.forked = os.getpid()
         redis = self._client.store._client  # noqa: SLF001 - as it is: the master asks Redis what it is
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # a Redis that is away is each child's own to wait for
             self._client.store.ping()  # what each child would do first, done once
             redis.connection_pool.disconnect()  # children make their own connections
         self._client.store.hang_up()

@@ -172,7 +172,7 @@ def postponed(kit: _Tasks) -> None:
 
 def uninstalled(kit: _Tasks) -> None:
     kit.add(1, 2)
-    uninstall(kit.huey)
+    uninstall()
     assert kit.huey.enqueue == Huey.enqueue.__get__(kit.huey)
     kit.work()
     kit.add(3, 4)

@@ -197,8 +197,8 @@ async def main() -> None:
     }.items():
         publisher.events.clear()
         await run()
-        for broker in list(adapter._brokers):
-            adapter.uninstall(broker)
+        adapter.uninstall()
+        assert not adapter._brokers
         assert not adapter._running
         stories[name] = [json.loads(event.line) for event in publisher.events]
     sys.stdout.write(json.dumps(stories) + "\n")

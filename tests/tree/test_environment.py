@@ -27,6 +27,8 @@ def test_interval_0(tmp_path: Path, redis_url: str) -> None:
     """It ends when nothing was found, with status 0, however many processes there are."""
     with tree(tmp_path / "none", redis_url, ready=over, INTERVAL="0") as made:
         assert made.program.wait(60) == 0
+        assert "nothing waits, stopping" in made.log()
+        assert "received" not in made.log()
     with tree(tmp_path / "some", redis_url, ready=over, INTERVAL="0", WORKER_COUNT="2") as made:
         made.enqueue("Sleep", 0, "a", times=5)
         assert made.program.wait(60) == 0
