@@ -428,7 +428,7 @@ class _Run:
             raw = await self.redis.get(_RECORD + self.job_id)
         try:
             record = json.loads(raw or b"")
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if isinstance(record, dict) and metadata_in(record) is not None:
             self.beside = True
@@ -699,7 +699,7 @@ def _read(raw: bytes | None, item: Mapping[str, Any]) -> dict[str, Any] | None:
         record: dict[str, Any] = json.loads(raw or b"")
         wanted = read_hash(item[METADATA]) or hash_of("arq", item["job_id"])
         return record if read_hash(record[METADATA]) == wanted else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
