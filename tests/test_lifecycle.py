@@ -197,6 +197,17 @@ def test_time_in_queue(enqueued: float, now: float, in_queue: float, skew: float
     assert stage.metadata[0].get("_clock_skew") == skew
 
 
+def test_what_an_adapter_does_wrong_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """And reaches no job."""
+    stage = Stage()
+    assert stage.lifecycle.safely(pow, 7, exp=2, mod=5) == 4
+    assert stage.config.faults.counts == {}
+    assert stage.lifecycle.safely(int, "x") is None
+    assert stage.config.faults.counts == {"clues": 1}
+    assert "invalid literal for int" in caplog.text
+    assert "the job goes on" in caplog.text
+
+
 @pytest.mark.parametrize("odd", [None, "x", float("nan"), 10**400, True, -1, {}, 0.0, -0.5, float(END_OF_TIME)])
 def test_unknown_times_are_absent(odd: Any) -> None:
     """Never a made-up number."""
@@ -205,6 +216,15 @@ def test_unknown_times_are_absent(odd: Any) -> None:
     assert stage.recorder.types == ["dequeued", "perform_started", "perform_finished"]
     assert all("_enqueued_time" not in found and "_time_in_queue" not in found for found in stage.metadata)
     assert stage.config.faults.counts == {}
+
+
+def test_an_enqueued_event_of_a_job_whose_time_is_unknown() -> None:
+    """It is of now; the time that nobody knows stays unknown."""
+    stage = Stage()
+    stage.lifecycle.enqueued(stage.lifecycle.attempt_of("mail", an_item(_event_hash="h")))
+    (event,) = stage.recorder.events
+    assert event.timestamp == timestamp(stage.config.clock())
+    assert "_enqueued_time" not in event.metadata
 
 
 def test_keys_of_an_earlier_event_are_not_believed() -> None:
