@@ -197,6 +197,18 @@ def test_time_in_queue(enqueued: float, now: float, in_queue: float, skew: float
     assert stage.metadata[0].get("_clock_skew") == skew
 
 
+def test_an_attempt_whose_configuration_is_gone_ends_quietly() -> None:
+    """Clues may be reset while a job runs."""
+    stage = Stage()
+    attempt = stage.lifecycle.dequeued("mail", an_item(_event_hash="h"))
+    assert attempt is not None
+    stage.lifecycle.settings.config = None
+    stage.lifecycle.perform_started(attempt)
+    stage.lifecycle.publish(stage.lifecycle.outcome(attempt))
+    assert stage.lifecycle.outcome(attempt) is None
+    assert stage.recorder.types == ["dequeued"]
+
+
 def test_what_an_adapter_does_wrong_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     """And reaches no job."""
     stage = Stage()

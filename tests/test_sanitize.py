@@ -420,6 +420,7 @@ def test_what_was_cut_says_so() -> None:
     assert sanitizer.args("J", [deep("list", 40)])[1]
     assert sanitizer.args("J", [cyclic()])[1]
     assert sanitizer.metadata({"a": 1}, spent=290) == ({}, True)
+    assert sanitizer.metadata({}, spent=290) == sanitizer.metadata({}) == ({}, False)
 
 
 def test_what_is_shown_as_what() -> None:
