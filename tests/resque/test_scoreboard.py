@@ -190,6 +190,9 @@ def test_a_long_line(size: int, fits: bool) -> None:
     note(record, Outcome(1.0, None, line))
     assert list(record.outcomes()) == [Outcome(1.0, None, line if fits else b"")]
     assert memory[:RECORD] == memory[2 * RECORD :] == b"\xaa" * RECORD
+    record.committed(rest=False)
+    note(record, Outcome(1.0), Outcome(2.0), Outcome(3.0))
+    assert list(record.outcomes()) == [Outcome(1.0), Outcome(2.0), Outcome(3.0)]
     failure = Failure("E", "why")
     record.committed(rest=False)
     note(record, Outcome(1.0, failure, line))
