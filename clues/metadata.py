@@ -57,14 +57,12 @@ _last_second = ("none", "")
 def read_hash(metadata: Mapping[str, Any]) -> str | None:
     """The job's hash from an item's metadata, if it has a usable one; the ``_`` key is the one that counts."""
     found = metadata.get("_event_hash")
-    if type(found) is str and 0 < len(found) <= 128 and found.isprintable():  # noqa: PLR2004
-        return found
-    for key in ("_event_hash", "event_hash"):
-        found = metadata.get(key)
-        # Room for a foreign system's ids, none for lone surrogates and newlines.
-        if isinstance(found, str) and 0 < len(found) <= 128 and found.isprintable():  # noqa: PLR2004
-            return str.__str__(found)  # a subclass may have its own ideas
-    return None
+    # Room for a foreign system's ids, none for lone surrogates and newlines.
+    if not (isinstance(found, str) and 0 < len(found) <= 128 and found.isprintable()):  # noqa: PLR2004
+        found = metadata.get("event_hash")
+        if not (isinstance(found, str) and 0 < len(found) <= 128 and found.isprintable()):  # noqa: PLR2004
+            return None
+    return found if type(found) is str else str.__str__(found)  # a subclass may have its own ideas
 
 
 def read_attempt(metadata: Mapping[str, Any]) -> int:
@@ -167,7 +165,7 @@ def _cause(error: BaseException) -> BaseException | None:
 
 def _without_callers(frames: list[tuple[CodeType, int]], callers: tuple[str, ...]) -> list[tuple[CodeType, int]]:
     """The frames without those through which the job, its hooks and what they call were reached."""
-    foreign = [not code.co_filename.startswith(callers) for code, _ in frames] if callers else [True] * len(frames)
+    foreign = [not code.co_filename.startswith(callers) for code, _ in frames]
     if True not in foreign:
         return []
     innermost = len(foreign) - 1 - foreign[::-1].index(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from datetime import UTC, datetime
@@ -314,3 +315,7 @@ def test_frames_of_the_callers_are_left_out_between_the_jobs_too() -> None:
     assert [name for name in names if name not in {"<lambda>", "story"}][:3] == ["called", "job", "hook"]
     assert "between" not in names
     assert "worker" not in names
+    with pytest.raises(TypeError) as caught:
+        made["between"](functools.partial(made["job"], 1))
+    (job, _) = failure_of(caught.value, callers=("/lib/",)).backtrace
+    assert job == "/app/job.py:2:in `job'"
