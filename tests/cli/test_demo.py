@@ -194,7 +194,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
 def test_a_redis_that_dies_is_told(tmp_path: Path) -> None:
     with start("demo", "--seconds", "300", "--workers", "2", "--dir", tmp_path) as process:
         children = working_demo(tmp_path, process)
-        (server,) = (pid for pid in children if b"redis-server" in _command_of(pid))
+        (server,) = filter(_is_server, children)
         os.kill(server, signal.SIGKILL)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -207,7 +207,7 @@ def test_workers_that_die_are_told(tmp_path: Path) -> None:
     with start("demo", "--seconds", "300", "--workers", "1", "--dir", tmp_path) as process:
         log = tmp_path / "events.log"
         wait_for(lambda: log.exists() and b"dequeued" in log.read_bytes(), "the first job")
-        (worker,) = (pid for pid in family(process.pid) if b"redis-server" not in _command_of(pid))
+        (worker,) = (pid for pid in family(process.pid) if not _is_server(pid))
         os.kill(worker, signal.SIGKILL)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -291,5 +291,6 @@ def test_an_odd_path_is_a_good_url() -> None:
     assert log_url(Path("/a b/c,d?#é/events.log")) == "log:///a%20b/c%2Cd%3F%23%C3%A9/events.log"
 
 
-def _command_of(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+def _is_server(pid: int) -> bool:
+    """Whether it is the demo's Redis, or Valkey."""
+    return b"-server" in Path(f"/proc/{pid}/cmdline").read_bytes()
