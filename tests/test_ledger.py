@@ -443,6 +443,18 @@ def test_a_job_that_carries_too_much(tmp_path: Path) -> None:
     assert [event.args for event in here.recorder.events] == [[2]]
 
 
+def test_a_process_that_leaves_with_a_job_leaves_its_story(tmp_path: Path) -> None:
+    """For somebody else to tell."""
+
+    def act() -> None:
+        here = Worker(tmp_path / "run")
+        here.begin()
+        assert here.ledger.leave() is False
+
+    assert forked(act) == 0
+    assert len(Worker(tmp_path / "run").ledger.settle()) == 1
+
+
 def test_a_place_of_any_bytes(tmp_path: Path) -> None:
     """As names of files and variables of the environment may hold."""
     killed(lambda: Worker(tmp_path / "run", place="redis://\udcff").begin(), tmp_path)

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from clues import clues_metadata
 from clues.event import json_encoder
-from clues.plain import Walk, calm_copy, plain
+from clues.plain import Walk, calm_copy, plain, plain_within
 from clues.publishers import CompositePublisher, LogPublisher, StreamPublisher
 from clues.redaction import REDACTED, SECRET_WORDS, SecretNames
 from clues.sanitize import Limits, Sanitizer, one_line
@@ -307,6 +307,25 @@ def test_a_secret_whose_methods_raise_hides_nothing_else() -> None:
     """It is not even compared."""
     found, cut = Sanitizer().metadata({"a": 1, "password": RaisesEverywhere(), "token": LyingText("x")})
     assert (found, cut) == ({"a": 1, "password": REDACTED, "token": REDACTED}, False)
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "€", "😀", '"', "\\"])
+def test_caps_hold_in_any_script(letter: str) -> None:
+    """What is short and plain, and so takes a quick way, is counted in bytes too."""
+    sanitizer = Sanitizer(limits=SMALL)
+    for length in range(20, 250, 3):
+        assert size(sanitizer.args("J", [letter * length])[0]) <= 200
+        assert size(sanitizer.args("J", [letter] * length)[0]) <= 200
+        assert size(sanitizer.metadata({"key": letter * length})[0]) <= 300
+        assert size(sanitizer.metadata({letter * at: at for at in range(1, length // 8)})[0]) <= 300
+
+
+def test_plain_values_of_any_size() -> None:
+    """With whether anything was cut."""
+    assert plain_within({"a": [1, None]}, 200) == ({"a": [1, None]}, False)
+    found, cut = plain_within({"a": "x" * 1000}, 200)
+    assert cut
+    assert size(found) <= 200
 
 
 def test_lone_surrogates_in_messages() -> None:
