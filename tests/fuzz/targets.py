@@ -147,7 +147,7 @@ def metadata_slots(data: bytes) -> None:
         lifecycle.failed(attempt, Failure("KeyError", str(found)[:100]))
         assert recorder.types == ["enqueued", "dequeued", "perform_started", "failed"]
         assert all(Event.from_line(event.line).line == event.line for event in recorder.events)
-    assert not config.faults.counts
+    assert config.faults.counts.keys() <= {"clues_metadata"}  # what is too deep is cut, and that is said
 
 
 @target
