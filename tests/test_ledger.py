@@ -513,6 +513,7 @@ def test_a_disk_that_takes_half(
     worker.ledger.end(attempt, worker.lifecycle.outcome(attempt))
     assert worker.recorder.types[-1] == "perform_finished"
     assert os.strerror(errno.ENOSPC) in caplog.text
+    assert "a job that is lost" in caplog.text
     assert str(next(tmp_path.glob("*.ledger"))) in caplog.text
 
 

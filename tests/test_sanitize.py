@@ -29,7 +29,7 @@ from clues.event import json_encoder
 from clues.plain import Walk, calm_copy, plain, plain_within
 from clues.publishers import CompositePublisher, LogPublisher, StreamPublisher
 from clues.redaction import REDACTED, SECRET_WORDS, SecretNames
-from clues.sanitize import Limits, Sanitizer, one_line
+from clues.sanitize import Limits, Sanitizer, for_log, one_line
 from tests.stories import Stage, live
 
 SMALL = Limits(args=200, metadata=300, message=100, backtrace=250)
@@ -326,6 +326,14 @@ def test_plain_values_of_any_size() -> None:
     found, cut = plain_within({"a": "x" * 1000}, 200)
     assert cut
     assert size(found) <= 200
+
+
+def test_what_others_wrote_in_our_own_log() -> None:
+    """On one line, capped, without secrets; with an application's own words where it has some."""
+    assert for_log("password=hunter2\nred: \x1b[31m") == "password=[REDACTED]\\nred: \\x1b[31m"
+    assert len(for_log("x" * 10_000)) <= 2048
+    assert for_log("pin=hunter2") == "pin=hunter2"
+    assert for_log("pin=hunter2", Sanitizer(words=("pin",))) == "pin=[REDACTED]"
 
 
 def test_lone_surrogates_in_messages() -> None:
