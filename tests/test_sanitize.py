@@ -328,6 +328,26 @@ def test_plain_values_of_any_size() -> None:
     assert size(found) <= 200
 
 
+@pytest.mark.parametrize("filler", [None, True, False, 7, 1.5, float("inf"), 2**70, {}, [], ()], ids=repr)
+def test_caps_hold_for_many_small_values(filler: Any) -> None:
+    """Beside one that takes the careful way."""
+    for many in (10, 33, 34, 35, 36, 37, 38, 39, 40, 41, 500):
+        assert size(Sanitizer(limits=SMALL).args("J", [{1, 2}, *[filler] * many])[0]) <= 200
+
+
+def test_what_is_not_shown_says_why() -> None:
+    """A list that holds itself is no deep one."""
+    around: list[Any] = []
+    around.extend([around] * 100)
+    shown, _ = Sanitizer(limits=SMALL).args("J", [around])
+    assert "<cycle>" in json.dumps(shown)
+    assert "<too deep>" not in json.dumps(shown)
+    assert size(shown) <= 200
+    assert "<too deep>" in json.dumps(Sanitizer().args("J", [deep("list", 40)])[0])
+    assert Sanitizer().args("J", [2**1023 - 1])[0] == [str(2**1023 - 1)]
+    assert Sanitizer().args("J", [2**1023])[0] == ["<integer of 1024 bits>"]
+
+
 def test_what_others_wrote_in_our_own_log() -> None:
     """On one line, capped, without secrets; with an application's own words where it has some."""
     assert for_log("password=hunter2\nred: \x1b[31m") == "password=[REDACTED]\\nred: \\x1b[31m"
