@@ -142,9 +142,10 @@ class Run:
         return found
 
     def _keep_what_came(self) -> None:
-        """What the back ends have got, and what was seen of memory, should the account itself be wrong."""
+        """What back ends and Redis have got, and what was seen of memory, should the account itself be wrong."""
         lives = [{"role": life.role, "samples": life.samples} for life in self._watch.long_lives()]
-        kept = {one.name: one.counts() for one in self._suite.back_ends} | {"lives": lives}
+        failed = [entry for _, entry in self._suite.client().failed.each()]
+        kept = {one.name: one.counts() for one in self._suite.back_ends} | {"lives": lives, "failed": failed}
         (self._suite.folder / "came.json").write_text(json.dumps(kept))
 
     def _until_all_work(self) -> None:

@@ -93,8 +93,9 @@ class Stories:
         found = [(n, "perform_started") for n, job in self.jobs.items() if job.begun and not self.began[n]]
         found += [(n, "enqueued") for n, job in self.jobs.items() if job.pushed and not self._has(job, "enqueued")]
         found += [(n, "dequeued") for n, job in self.jobs.items() if job.begun and not self._has(job, "dequeued")]
-        ran = {n for n, job in self.jobs.items() if job.ended or job.removed or self.records.failed[n, 1]}
-        return sorted(found + [(n, "end") for n in ran if 1 not in self.ends[n]])
+        over = {(n, 1) for n, job in self.jobs.items() if job.ended or job.removed}
+        over |= {(n, attempt) for n, attempt in self.records.failed if n in self.jobs}
+        return sorted(found + [(n, f"end of attempt {k}") for n, k in over if k not in self.ends[n]])
 
     def _has(self, job: Job, what: str) -> bool:
         return any(f"{event_hash}:1:{what}" in self.everywhere for event_hash in job.hashes)
@@ -121,10 +122,10 @@ def of_resque(records: Records, everywhere: set[str], say: Say) -> tuple[dict[st
         n for n, job in known.items()
         if 1 not in stories.ends[n] and not (job.ended or job.removed or records.failed[n, 1])
     ])  # fmt: skip
-    say(
-        "attempts without an end",
-        [(n, k) for n in known for k in stories.attempts[n] - {1} if k not in stories.ends[n]],
-    )
+    say("attempts without an end", [
+        (n, k) for n in known for k in stories.attempts[n] - {1}
+        if k not in stories.ends[n] and not records.failed[n, k]
+    ])  # fmt: skip
     ends = {(n, k): kinds for n in known for k, kinds in stories.ends[n].items()}
     say("attempts with two kinds of end", [(which, kinds) for which, kinds in ends.items() if len(kinds) > 1])
     say("twice in failed", [which for which, count in records.failed.items() if count > 1])
