@@ -18,7 +18,6 @@ from tests.web.worlds import HOSTILE, Redis, fail, failure, life, wait_in, work,
 
 Opening = Callable[..., Tab]
 VIEWS = ["", "queues", "workers", "running", "failures", "events", "jobs"]
-NOW = time.time()
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +34,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(redis_server: RedisServer, log: Path, browser: Any) -> Iterator[Site]:
     """One page for all tests that may change things."""
+    now = time.time()  # of the tests' beginning, not of their collection: the overview has the last hour
     hostile = {"_parent_event_hash": f"{1:032x}", HOSTILE: HOSTILE, "_message": HOSTILE, "_exception": HOSTILE}
-    write(log, (event for number in range(1, 80) for event in life(number, NOW - 3000 + number * 30)))
-    write(log, life(100, NOW - 2960, "failed", metadata={"_parent_event_hash": f"{1:032x}", "customer_id": 42}))
+    write(log, (event for number in range(1, 80) for event in life(number, now - 3000 + number * 30)))
+    write(log, life(100, now - 2960, "failed", metadata={"_parent_event_hash": f"{1:032x}", "customer_id": 42}))
     write(
         log,
         life(
             666,
-            NOW - 2900,
+            now - 2900,
             "failed",
             worker_class=HOSTILE,
             queue=HOSTILE,
@@ -198,7 +198,7 @@ def test_many_workers_and_jobs_with_many_children(opening: Opening, redis: Redis
         pipe.set(f"resque:worker:{worker_id}", lease)
     pipe.execute()
     parent = {"_parent_event_hash": f"{9000:032x}"}
-    at = NOW - 1000
+    at = time.time() - 1000
     write(log, [*life(9000, at), *(event for one in range(700) for event in life(9001 + one, at, metadata=parent))])
     tab = opening()
     tab.go("workers", ".tree >> nth=100")
