@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from sphinx.ext.autodoc.mock import _MockObject  # type: ignore[attr-defined]  # noqa: E402
+
 import clues  # noqa: E402 - the checkout's, whatever is installed
 
 project = "clues"
@@ -62,6 +64,7 @@ autodoc_mock_imports = [  # what adapters hook into is not needed to read their 
     "taskiq",
     "taskiq_dependencies",
 ]
+_MockObject.__type_params__ = ()  # type: ignore[attr-defined] # what is wrapped must have one, since Python 3.12
 autoclass_content = "both"  # a class says what it is for, its `__init__` what it takes
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
