@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from clues.errors import CluesError, ConfigError
 from clues.event import Event, Marshaller, Publisher, marshal
@@ -94,6 +95,18 @@ def name_of(publisher: object) -> str:
     """A publisher's or preprocessor's name in reports: its class, or its function."""
     named = publisher.call if isinstance(publisher, CallablePublisher) else publisher
     return getattr(named, "__qualname__", None) or type(named).__name__
+
+
+def logs_named(environ: Mapping[str, str]) -> Iterator[Path]:
+    """The files of the ``log://`` URLs in ``CLUES_PUBLISHERS``.
+
+    Raises:
+        ConfigError: one of its URLs is none.
+    """
+    for url in filter(None, map(str.strip, environ.get("CLUES_PUBLISHERS", "").split(","))):
+        parts = split_url(url)
+        if parts.scheme == "log" and (path := unquote(parts.netloc + parts.path)):
+            yield Path(path)
 
 
 def publisher_from_url(url: str) -> Publisher:

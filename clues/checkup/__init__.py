@@ -18,7 +18,7 @@ def examined(spool: Spool, modules: Iterable[str], logs: Iterable[Path], environ
     Args:
         spool: where events wait for delivery.
         modules: the application's; imported, to see what it hooks.
-        logs: event logs; those that the application writes, if none is given.
+        logs: event logs; those that the application writes, or the environment names, if none is given.
         environ: whose CLUES_PUBLISHERS is looked at.
 
     Raises:
@@ -36,7 +36,7 @@ def examined(spool: Spool, modules: Iterable[str], logs: Iterable[Path], environ
     if modules and found["configured"] is None:
         unhooked.append(f"{', '.join(modules)} does not configure clues, nor does CLUES_PUBLISHERS")
     hooked = [one["name"] for one in found["systems"] if one["hooked"]]
-    found["flow"], silent = systems.flowing(list(logs) or systems.logs(), hooked)
+    found["flow"], silent = systems.flowing(list(logs) or systems.logs() or delivery.logs(environ), hooked)
     return {**found, "problems": [*mistaken, *problems, *unhooked, *silent]}
 
 

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlencode, urlunsplit
 
 from clues.environment import unknown
 from clues.errors import ConfigError
-from clues.plugs import publisher_class, publisher_from_url, publisher_schemes, split_url
+from clues.plugs import logs_named, publisher_class, publisher_from_url, publisher_schemes, split_url
 from clues.publishers import LogPublisher
 from clues.publishers.health import Health, published
 from clues.publishers.shipper import holder
@@ -68,6 +68,14 @@ def configured(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
         except ConfigError as error:
             problems.append(str(error))
     return named, problems
+
+
+def logs(environ: Mapping[str, str]) -> list[Path]:
+    """The logs that CLUES_PUBLISHERS names, and that are there: where nothing has happened yet, there is none."""
+    try:
+        return [path for path in logs_named(environ) if path.is_file()]
+    except ConfigError:  # it is among the problems already
+        return []
 
 
 def _try(url: SplitResult) -> None:

@@ -42,7 +42,11 @@ def doctor(
     ] = None,
     log: Annotated[
         list[Path] | None,
-        typer.Option("--log", metavar="FILE", help="An event log; those that the application writes, if left out."),
+        typer.Option(
+            "--log",
+            metavar="FILE",
+            help="An event log; if left out, those that the application or CLUES_PUBLISHERS writes.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The findings as one JSON object.")] = False,
 ) -> None:

@@ -6,11 +6,10 @@ import os
 import string
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote
 
 from clues.analysis.rotation import siblings
 from clues.errors import ConfigError
-from clues.plugs import split_url
+from clues.plugs import logs_named
 
 
 def default_log(environ: Mapping[str, str] = os.environ) -> Path:
@@ -19,10 +18,8 @@ def default_log(environ: Mapping[str, str] = os.environ) -> Path:
     Raises:
         ConfigError: there is none, or one of them is no URL.
     """
-    for url in filter(None, map(str.strip, environ.get("CLUES_PUBLISHERS", "").split(","))):
-        parts = split_url(url)
-        if parts.scheme == "log" and (path := unquote(parts.netloc + parts.path)):
-            return Path(path)
+    for path in logs_named(environ):
+        return path
     msg = "which event log? name a file, or set CLUES_PUBLISHERS=log:///path/to/events.log"
     raise ConfigError(msg)
 

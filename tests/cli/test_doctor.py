@@ -40,6 +40,20 @@ def test_an_application_and_the_logs_that_it_writes(tmp_path: Path) -> None:
     assert "2 enqueued" in shown.replace("\n", " ")
 
 
+def test_the_log_that_the_environment_names(tmp_path: Path) -> None:
+    """Once it is there; without a look at the application."""
+    environ = {"CLUES_PUBLISHERS": f"noop://,log://{tmp_path}/events.log"}
+    found = clues("doctor", "--spool", "none", "--json", environ=environ)
+    assert (found.returncode, json.loads(found.stdout)["flow"]) == (0, [])
+    written(tmp_path / "events.log", "rq")
+    told = json.loads(clues("doctor", "--spool", "none", "--json", environ=environ).stdout)
+    assert [(Path(one["log"]).name, one["system"]) for one in told["flow"]] == [("events.log", "rq")]
+    mistaken = clues(
+        "doctor", "--spool", "none", environ={"CLUES_PUBLISHERS": f"{environ['CLUES_PUBLISHERS']},log://[x"}
+    )
+    assert "! CLUES_PUBLISHERS: 'log://[x' is not a URL" in mistaken.stdout
+
+
 def test_an_application_that_does_not_configure_clues(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text("")
     found = clues("doctor", "--app", "shop", "--spool", "none", cwd=tmp_path)
