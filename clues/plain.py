@@ -151,7 +151,7 @@ class Walk:
 
     def text(self, text: str) -> str:
         """A text without secrets, valid, and no longer than what is left."""
-        left = max(self._left, 0)
+        left = self._left
         over = len(text) > left
         if over:
             text = text[: left + _MARGIN]
@@ -253,10 +253,10 @@ class Walk:
 
     def _converted(self, value: Any, depth: int) -> Any:
         kind = type(value)  # by isinstance, request.user would be asked for its class, and so the database for the user
-        if issubclass(kind, bool | int | float | str) or value is None:
-            return self.value(_base_value(value), depth)
+        if issubclass(kind, int | float | str):
+            return self.value(_base_value(value))
         if issubclass(kind, bytes | bytearray | memoryview):
-            return self.text(bytes(value[: max(self._left, 0) + _MARGIN]).decode("utf-8", "backslashreplace"))
+            return self.text(bytes(value[: self._left + _MARGIN]).decode(errors="backslashreplace"))
         if issubclass(kind, Mapping):
             return self._container(dict(value), depth)
         if issubclass(kind, set | frozenset | list | tuple):
@@ -278,8 +278,6 @@ def _base_value(value: Any) -> Any:
 
 def text_of(value: Any) -> str:
     """A plain string: the value's own, or what it looks like."""
-    if type(value) is str:
-        return value
     if issubclass(type(value), str):
         return str.__str__(value)
     short = Walk(NO_SECRETS, MAX_KEY).value(value)  # a list's repr may be endless
@@ -352,7 +350,7 @@ def _valid(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
+        return text.encode(errors="backslashreplace").decode()
     return text
 
 
