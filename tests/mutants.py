@@ -35,7 +35,7 @@ TESTS = {
     "clues/lifecycle.py": ("test_lifecycle.py", "test_runtime.py", "test_ledger.py"),
     "clues/lines.py": ("test_lines.py",),
     "clues/metadata.py": ("test_metadata.py", "test_lifecycle.py", "test_redaction.py"),
-    "clues/plain.py": ("test_sanitize.py", "test_redaction.py"),
+    "clues/plain.py": ("test_plain.py", "test_sanitize.py", "test_redaction.py"),
     "clues/plugs.py": ("test_config.py", "test_lifecycle.py", "test_faults.py"),
     "clues/redaction.py": ("test_redaction.py", "test_sanitize.py"),
     "clues/resque/failure.py": ("resque/test_job.py",),
