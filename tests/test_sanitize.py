@@ -9,11 +9,12 @@ import decimal
 import enum
 import io
 import json
+import re
 import sys
 import uuid
 from collections import OrderedDict, UserDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -29,7 +30,7 @@ from clues.event import json_encoder
 from clues.plain import Walk, calm_copy, plain, plain_within
 from clues.publishers import CompositePublisher, LogPublisher, StreamPublisher
 from clues.redaction import REDACTED, SECRET_WORDS, SecretNames
-from clues.sanitize import Limits, Sanitizer, for_log, one_line
+from clues.sanitize import Limits, Sanitizer, for_log, for_terminal, one_line
 from tests.stories import Stage, live
 
 SMALL = Limits(args=200, metadata=300, message=100, backtrace=250)
@@ -563,6 +564,75 @@ def test_one_line() -> None:
     """Nothing in it ends a line, steers a terminal, or turns the direction of text."""
     found = one_line("a\tb\nc\x1b[31m\x85\u202eü\u2028")
     assert found == r"a\tb\nc\x1b[31m\x85\u202eü\u2028"
+
+
+def test_a_line_for_a_terminal() -> None:
+    """What would steer it is escaped as JSON does it, so that the event is the same; its other text stays."""
+    line = '{"a": "\x1b[31m\x07\x7f\x85\u202eü\u2066", "b": "\\u0007\t"}\n'.encode()
+    shown = for_terminal(line)
+    assert shown == '{"a": "\\u001b[31m\\u0007\\u007f\\u0085\\u202eü\\u2066", "b": "\\u0007\t"}\n'.encode()
+    assert json.loads(shown, strict=False) == json.loads(line, strict=False)
+    assert for_terminal(b"a\xffb") == "a\ufffdb".encode()
+
+
+def test_arguments_that_can_not_be_read() -> None:
+    """A list of somebody's own may raise, or be without end."""
+
+    class Raising(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            raise ValueError
+
+    assert Sanitizer().args("Job", Raising([1])) == (["<unreadable>"], False)
+    shown, cut = Sanitizer().args("Job", EndlessList([1]))
+    assert cut
+    assert shown[:2] == ["again", "again"]
+    assert re.fullmatch("… [0-9]+ more", shown[-1])
+
+
+def test_a_job_close_to_the_recursion_limit() -> None:
+    """Its event goes on without what is too deep to be walked there."""
+    deep_down = deep("list", 30)
+
+    def further(down: int) -> tuple[Any, Any]:
+        if down:
+            return further(down - 1)
+        return Sanitizer().args("Job", deep_down), Sanitizer().metadata({"k": deep_down})
+
+    found = []
+    for down in range(sys.getrecursionlimit(), 0, -1):
+        with suppress(RecursionError):
+            found.append(further(down))
+        if ([deep("list", 29)], False) in [args for args, _ in found]:
+            break
+    assert ((["<unreadable>"], True), ({}, True)) in found
+
+
+@pytest.mark.parametrize("value", ["x", b"x"], ids=["quick", "careful"])
+def test_how_much_room_other_fields_leave(value: Any) -> None:
+    """Too little for a mark is none at all."""
+    sanitizer = Sanitizer(limits=Limits(metadata=300))
+    fields = {"k": value}
+    assert sanitizer.metadata(fields) == ({"k": "x"}, False)
+    assert sanitizer.metadata(fields, spent=300 - 64) == ({"k": "x"}, False)
+    assert sanitizer.metadata(fields, spent=300 - 63) == ({}, True)
+    long = {"k": "x" * 150}
+    assert sanitizer.metadata(long, spent=300 - 192) == (long, False)
+    shown, cut = sanitizer.metadata(long, spent=300 - 190)
+    assert (cut, size(shown) <= 190) == (True, True)
+    assert sanitizer.metadata({}, spent=400) == ({}, False)
+    assert sanitizer.metadata(UserDict(fields)) == ({"k": "x"}, False)
+
+
+def test_names_are_short_to_the_character() -> None:
+    """Two hundred bytes of JSON, quotes included; the same the second time."""
+    sanitizer = Sanitizer()
+    for _ in range(2):
+        assert sanitizer.name("n" * 198) == "n" * 198
+        assert sanitizer.name("n" * 199) == "n" * 195 + "…"
+        assert sanitizer.name("n" * 200) == "n" * 195 + "…"
+        assert sanitizer.name("n" * 201) == "n" * 195 + "…"
+    assert sanitizer.name("") == ""
+    assert sanitizer.name(7) == "7"
 
 
 def test_a_cut_is_told_wherever_it_falls() -> None:
