@@ -1,11 +1,19 @@
-"""A connection over gRPC."""
+"""A connection over gRPC.
+
+gRPC's C core hooks into each `fork` of a process that has a channel, to make it fit for use in the child, and ends
+parent or child by SIGABRT or SIGSEGV when a thread is in it meanwhile (grpc/grpc#32992, #43055). Children of ours don't
+touch it: so that is off, unless the environment says that it is wanted.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # it is read as gRPC begins
 
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo

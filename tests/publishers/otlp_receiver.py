@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,6 +13,10 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+os.environ.setdefault(
+    "GRPC_ENABLE_FORK_SUPPORT", "0"
+)  # tests fork beside a server; clues.publishers.otlp_grpc says why
 
 import grpc
 from google.protobuf.any_pb2 import Any as Packed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ from tests.forks import forked
 from tests.publishers.otlp_receiver import Fail, Receiver, grpc_receiver, http_receiver, values
 from tests.stories import live
 from tests.waiting import wait_for
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["grpc", "http"])
@@ -144,3 +147,37 @@ def test_forked_jobs_publish_without_any_library(receiver: Receiver, tmp_path: P
     assert publisher.flush(20.0)
     publisher.close()
     assert len(set(of_event(receiver))) == len(of_event(receiver)) == 44
+
+
+FORKS = """
+import contextlib, os, sys
+import clues.publishers.otlp_grpc
+assert os.environ["GRPC_ENABLE_FORK_SUPPORT"] == sys.argv[2]
+from urllib.parse import urlsplit
+from clues.publishers import OTLPPublisher
+from tests.publishers.destinations import event
+from tests.publishers.otlp_receiver import grpc_receiver
+
+if sys.argv[2] == "0":
+    with contextlib.contextmanager(grpc_receiver)() as receiver:
+        url = receiver.endpoint.replace("http", "otlp") + "?insecure=true&metrics_interval=0.05&spool=" + sys.argv[1]
+        publisher = OTLPPublisher.from_url(urlsplit(url))
+        for number in range(150):
+            for each in range(20):
+                publisher.publish(event(number * 20 + each))
+            if not (pid := os.fork()):
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        assert publisher.flush(60)
+        publisher.close()
+"""
+
+
+@pytest.mark.parametrize("wanted", ["0", "1"])
+def test_forks_beside_grpc(tmp_path: Path, wanted: str) -> None:
+    """They end nobody; an application whose own children use gRPC may have its fork support all the same."""
+    environ = {name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"}
+    environ |= {"GRPC_ENABLE_FORK_SUPPORT": "1"} if wanted == "1" else {}
+    command = [sys.executable, "-c", FORKS, str(tmp_path), wanted]
+    done = subprocess.run(command, env=environ, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
