@@ -30,7 +30,7 @@ from clues.event import json_encoder
 from clues.plain import Walk, calm_copy, plain, plain_within
 from clues.publishers import CompositePublisher, LogPublisher, StreamPublisher
 from clues.redaction import REDACTED, SECRET_WORDS, SecretNames
-from clues.sanitize import Limits, Sanitizer, for_log, for_terminal, one_line
+from clues.sanitize import Limits, Sanitizer, _name, for_log, for_terminal, one_line
 from tests.stories import Stage, live
 
 SMALL = Limits(args=200, metadata=300, message=100, backtrace=250)
@@ -621,6 +621,9 @@ def test_how_much_room_other_fields_leave(value: Any) -> None:
     assert (cut, size(shown) <= 190) == (True, True)
     assert sanitizer.metadata({}, spent=400) == ({}, False)
     assert sanitizer.metadata(UserDict(fields)) == ({"k": "x"}, False)
+    to_the_byte = {"k": "x" * (300 - 41)}
+    assert sanitizer.metadata(to_the_byte) == (to_the_byte, False)
+    assert sanitizer.metadata(to_the_byte, spent=1)[1]
 
 
 def test_names_are_short_to_the_character() -> None:
@@ -633,6 +636,15 @@ def test_names_are_short_to_the_character() -> None:
         assert sanitizer.name("n" * 201) == "n" * 195 + "…"
     assert sanitizer.name("") == ""
     assert sanitizer.name(7) == "7"
+
+
+def test_names_that_are_long_take_no_memory() -> None:
+    """Whoever makes them up can make up many."""
+    _name.cache_clear()
+    Sanitizer().name("n" * 201)
+    assert _name.cache_info().currsize == 0
+    Sanitizer().name("n" * 200)
+    assert _name.cache_info().currsize == 1
 
 
 def test_a_cut_is_told_wherever_it_falls() -> None:
