@@ -143,6 +143,7 @@ def test_nothing_is_cut_that_has_room(value: Any, least: int) -> None:
         ("password=" + "x" * 99, 50, "password=[REDACTED]…"),
         (b"a" * 99, 50, "a" * 45 + "…"),
         ([10**18, 7, 7, 7, 7], 44, ["…", 7, 7, "… 2 more"]),
+        ([10**18], 44, ["…"]),
         ([10**18, 7, 7], 39, ["…", "… 2 more"]),
         ([7] * 9, 34, ["… 9 more"]),
         ([7] * 9, 38, [7, 7, "… 7 more"]),
