@@ -369,5 +369,5 @@ def _shortened(text: str, size: int) -> str:
     """A beginning that fits into an encoded size, with an ellipsis; the longest one where all characters are alike."""
     room = size - 5  # quotes and the ellipsis' three bytes
     while text and (taken := encoded_size(text) - 2) > room:
-        text = text[: min(len(text) * room // taken, len(text) - 1)] if room > 0 else ""
+        text = text[: len(text) * max(room, 0) // taken]
     return text + ELLIPSIS

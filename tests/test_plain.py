@@ -141,6 +141,8 @@ def test_nothing_is_cut_that_has_room(value: Any, least: int) -> None:
         ("abcd", 0, "…"),
         ("", 1, "…"),
         ("password=" + "x" * 99, 50, "password=[REDACTED]…"),
+        ("password=" + "x" * 99 + " " + "a" * 26, 50, "password=[REDACTED] " + "a" * 25 + "…"),
+        ("aé" * 40, 50, "aé" * 15 + "…"),
         (b"a" * 99, 50, "a" * 45 + "…"),
         ([10**18, 7, 7, 7, 7], 44, ["…", 7, 7, "… 2 more"]),
         ([10**18], 44, ["…"]),
