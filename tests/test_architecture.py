@@ -72,10 +72,10 @@ def test_environment_is_read_at_the_edge() -> None:
     """`os.environ` is looked at in config, in programs (CLI, demo, mould), and where a Resque client is made.
 
     The folder that processes share is the same for all. Publishers look at the variables of their back ends: OTEL_*,
-    STATSD_*; the spool at CLUES_SPOOL.
+    GRPC_*, STATSD_*; the spool at CLUES_SPOOL.
     """
     programs = {"clues/resque/mould.py", "clues/django/management/commands/clues.py"}
-    back_ends = {f"publishers/{name}.py" for name in ("otlp_resource", "otlp_settings", "spool", "statsd")}
+    back_ends = {f"publishers/{name}.py" for name in ("otlp_grpc", "otlp_resource", "otlp_settings", "spool", "statsd")}
     allowed = {"clues/config.py", "clues/resque/client.py", "clues/rundir.py", *programs, *back_ends}
     readers = {
         path.relative_to(ROOT).as_posix()
