@@ -34,6 +34,9 @@ DRAIN_TIMEOUT = 5.0
 
 _LOOK = 0.02
 _GARBAGE = 50_000  # objects, more than a batch has: those are freed as it goes, and were looked through for nothing
+_COLLECT = (
+    60.0  # seconds after which garbage is looked for all the same: failed connections leave some, with their batch
+)
 
 
 class Outbox:
@@ -180,7 +183,8 @@ class Companion:
         for shipper in shippers:
             shipper.start()
         teller.start()
-        _wait_for_one_of(wake, lifeline)
+        while not _one_of(wake, lifeline, seconds=_COLLECT):
+            gc.collect()
         teller.end()
         deadline = time.monotonic() + timeout
         for shipper in shippers:
@@ -213,13 +217,14 @@ def _wake(waker: int) -> None:
         os.write(waker, b"x")
 
 
-def _wait_for_one_of(*fds: int) -> None:
+def _one_of(*fds: int, seconds: float) -> bool:
+    """Whether one of these can be read, or is so within some seconds."""
     import select  # noqa: PLC0415 - a companion's alone
 
     poll = select.poll()
     for fd in fds:
         poll.register(fd, select.POLLIN)
-    poll.poll()
+    return bool(poll.poll(seconds * 1000))
 
 
 _outboxes: dict[str, Outbox] = {}

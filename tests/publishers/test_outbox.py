@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -234,6 +234,39 @@ def test_a_companion_leaves_when_told(tmp_path: Path) -> None:
     os.kill(child, signal.SIGQUIT)
     status = os.waitpid(child, 0)[1]
     assert status == 0 or os.WTERMSIG(status) == signal.SIGQUIT  # before it could listen
+    os.close(read)
+    os.close(write)
+
+
+class Ring:
+    """Refers to itself: only a collection frees it."""
+
+    def __init__(self, freed: Path) -> None:
+        self.me = self
+        self._freed = freed
+
+    def __del__(self) -> None:
+        self._freed.touch()
+
+
+def test_a_companion_keeps_no_garbage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failures leave is freed in time, not only after thousands of them."""
+    monkeypatch.setattr(outbox, "_COLLECT", 0.05)
+    rings: list[Ring] = []  # who has one leaves it at once
+
+    def answer(_batch: Sequence[bytes]) -> Sent:
+        rings.append(Ring(tmp_path / "freed"))
+        rings.clear()
+        return Sent()
+
+    publisher = Shipping(Recording(answer=answer), tmp_path / "spool")
+    companion = publisher.companion()
+    read, write = os.pipe()
+    child = fork(lambda: companion.run(read, timeout=0.1))
+    publisher.publish(event(1))
+    wait_for((tmp_path / "freed").exists, "a collection")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     os.close(read)
     os.close(write)
 

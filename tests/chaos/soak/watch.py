@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clues.publishers.shipper import holder
 from tests.chaos.soak.processes import all_processes
 from tests.chaos.soak.suite import Suite
 
@@ -22,7 +23,7 @@ _ZOMBIE = 20.0  # seconds
 
 @dataclass
 class Life:
-    """One process.
+    """One process, as long as it did the same: with the first destination that it ships to it loads the clients.
 
     Attributes:
         role: what it was.
@@ -71,7 +72,7 @@ class Watch:
         self._suite = suite
         self._every = every
         self._next = 0.0
-        self.lives: dict[tuple[int, int], Life] = {}
+        self.lives: dict[tuple[int, int, bool], Life] = {}
         self._dead: dict[int, float] = {}
         self.zombies: dict[int, str] = {}
         self.most = 0
@@ -82,17 +83,24 @@ class Watch:
         if now < self._next:
             return
         self._next = now + self._every
-        seen = 0
+        seen, shipping = 0, self._shipping()
         for program in self._suite.programs.values():
             for one in program.processes():
                 pss, descriptors = _pss(one.pid), _descriptors(one.pid)
                 if pss:
                     seen += 1
-                    life = self.lives.setdefault((one.pid, one.started), Life(program.role(one), program.spared))
-                    life.role = program.role(one)  # a worker shows what it is when it is up
+                    ships = one.pid in shipping
+                    life = self.lives.setdefault((one.pid, one.started, ships), Life("", program.spared))
+                    role = program.role(one)  # a worker shows what it is when it is up
+                    life.role = f"{role}, ships" if ships and not role.endswith("shipper") else role
                     life.samples.append((now, pss, descriptors))
         self.most = max(self.most, seen)
         self._look_for_dead(now)
+
+    def _shipping(self) -> set[int]:
+        """The processes that ship to a destination, each by its lock."""
+        locks = (path for spool in self._suite.spools for path in (spool.folder / "destinations").glob("*.lock"))
+        return {holder(path) for path in locks}
 
     def _look_for_dead(self, now: float) -> None:
         everybody = {one.pid: one for one in all_processes()}
