@@ -88,12 +88,13 @@ class Session:
                 failed.append(error)
 
         thread = Thread(target=work, name="clues-query")
-        thread.start()
         try:
+            thread.start()
             self._wait(thread, watching)
         except BaseException:
-            self._connection.interrupt()
-            thread.join()
+            while thread.is_alive():  # an interruption just before the statement begins is lost
+                self._connection.interrupt()
+                thread.join(_LOOK)
             raise
         if failed:
             if isinstance(failed[0], self._library.Error):
